@@ -1,0 +1,67 @@
+"""The `ledger` command and its sub-commands, put together. Imports typer only, beside them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from typer.main import get_command
+
+from ledger.cli import database, embedded, members, points, programs, replay, serve
+
+app = typer.Typer(
+    name="ledger",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from ledger import __version__
+
+        typer.echo(f"ledger {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def ledger(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """A points ledger for loyalty programs.
+
+    First steps, in two terminals:
+      ledger serve --demo
+      ledger balance m-1
+      ledger purchase m-1 12.99
+      ledger statement m-1
+
+    Exit codes: 0 done · 1 refused, or faults were found · 2 wrong usage ·
+    3 no answer from the server or database (trying again is safe).
+    """
+
+
+_SERVER = "Run a server"
+_POINTS = "Members and points"
+_PROGRAMS = "Programs"
+
+app.command("serve", rich_help_panel=_SERVER)(serve.serve)
+app.command("migrate", rich_help_panel=_SERVER)(database.migrate)
+app.command("verify", rich_help_panel=_SERVER)(database.verify)
+app.add_typer(embedded.app, name="embedded", rich_help_panel=_SERVER)
+app.add_typer(programs.app, name="program", rich_help_panel=_PROGRAMS)
+app.command("replay", rich_help_panel=_PROGRAMS)(replay.replay)
+app.add_typer(members.app, name="member", rich_help_panel=_POINTS)
+app.command("purchase", rich_help_panel=_POINTS)(points.purchase)
+app.command("balance", rich_help_panel=_POINTS)(points.balance)
+app.command("statement", rich_help_panel=_POINTS)(points.statement)
+
+
+def command() -> Any:
+    """The whole command line, as an object that can be called with arguments."""
+    return get_command(app)

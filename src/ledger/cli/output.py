@@ -1,0 +1,91 @@
+"""What commands print: results to stdout, everything else to stderr, JSON when asked for.
+
+Colours follow the terminal and NO_COLOR. Imports rich and the standard library only.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.text import Text
+
+from ledger.cli.failure import NO_ANSWER, CommandFailed
+
+__all__ = [
+    "console", "done", "escape", "interactive", "messages", "note", "print_failure", "print_json",
+    "print_yaml",
+]
+
+#: how wide a table is where nobody's terminal says
+_PLAIN_WIDTH = 120
+
+
+def console() -> Console:
+    """Where results go. Made anew each time: tests and pipes exchange sys.stdout."""
+    return _console(stderr=False)
+
+
+def messages() -> Console:
+    """Where notes, progress and failures go."""
+    return _console(stderr=True)
+
+
+def _console(stderr: bool) -> Console:
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else _PLAIN_WIDTH
+    return Console(stderr=stderr, highlight=False, width=width)
+
+
+def interactive() -> bool:
+    """Whether somebody is looking: only then is progress animated."""
+    return sys.stdout.isatty() and sys.stderr.isatty()
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on stdout."""
+    indent = 2 if sys.stdout.isatty() else None
+    print(json.dumps(document, indent=indent, ensure_ascii=False))
+
+
+def note(text: str) -> None:
+    """A remark on stderr."""
+    messages().print(Text(text, style="dim"), soft_wrap=True)
+
+
+def print_yaml(text: str) -> None:
+    """YAML on stdout: coloured for a person, as it is for a file."""
+    out = console()
+    if out.is_terminal:
+        from rich.syntax import Syntax
+
+        out.print(Syntax(text, "yaml", background_color="default", word_wrap=True))
+    else:
+        print(text, end="")
+
+
+def done(text: str) -> None:
+    """What was achieved, with a tick. `text` is rich markup."""
+    console().print(f"[green]✓[/green] {text}", soft_wrap=True)
+
+
+def print_failure(failure: CommandFailed, as_json: bool) -> None:
+    """The failure on stderr: the reason, what it says, each violation on a line of its own."""
+    if as_json:
+        print(json.dumps(failure.as_dict(), ensure_ascii=False), file=sys.stderr)
+        return
+    out = messages()
+    title = failure.reason or failure.code
+    out.print(f"[bold red]{escape(title)}[/]  {escape(failure.message)}", soft_wrap=True)
+    for field, description in failure.violations:
+        out.print(f"  [yellow]{escape(field)}[/]  {escape(description)}", soft_wrap=True)
+    if failure.metadata and not failure.violations:
+        facts = ", ".join(f"{name} {value}" for name, value in failure.metadata.items())
+        out.print(Text(f"  {facts}", style="dim"), soft_wrap=True)
+    if failure.advice:
+        out.print(f"  {escape(failure.advice)}", soft_wrap=True)
+    elif failure.exit_code == NO_ANSWER:
+        out.print("  Trying again is safe.", style="dim")

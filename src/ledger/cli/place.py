@@ -1,0 +1,53 @@
+"""Where the data is: the settings of a command that uses the database, and that database's URL.
+
+Imports the configuration and the store, so it is imported by commands when they run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ledger import config
+from ledger.cli.failure import NO_ANSWER, REFUSED, CommandFailed, usage
+from ledger.cli.output import note
+from ledger.store.database import DatabaseUnusable
+from ledger.store.migrate import MigrationRefused, SchemaBehind
+
+
+def settings(**flags: object) -> config.Settings:
+    """The settings; flags that are None do not count. Raises CommandFailed (usage), all faults."""
+    try:
+        return config.load(flags)
+    except config.SettingsInvalid as error:
+        raise usage("the settings can not be used", error.faults) from None
+
+
+@contextmanager
+def open_place(chosen: config.Settings) -> Iterator[str]:
+    """The URL of the database; an embedded one runs while the context lasts.
+
+    Turns what the store has against a database into CommandFailed, also inside of the context.
+    """
+    with explaining_database():
+        if chosen.database_url is not None:
+            yield chosen.database_url
+            return
+        from ledger.store import embedded
+
+        with embedded.start(chosen.data_dir, on_progress=note) as server:
+            yield server.url()
+
+
+@contextmanager
+def explaining_database() -> Iterator[None]:
+    """Raises CommandFailed for a database that can not be used as it is."""
+    try:
+        yield
+    except (MigrationRefused, SchemaBehind) as error:
+        reason = "SCHEMA_BEHIND" if isinstance(error, SchemaBehind) else "MIGRATION_REFUSED"
+        raise CommandFailed(str(error), exit_code=REFUSED, reason=reason) from None
+    except DatabaseUnusable as error:
+        raise CommandFailed(
+            str(error), exit_code=NO_ANSWER, code="UNAVAILABLE", reason="DATABASE_UNUSABLE"
+        ) from None

@@ -1,0 +1,95 @@
+"""Text from flags and files to exact values: amounts, receipt lines, times.
+
+Faults are ValueErrors that say what is allowed. Imports the core and the standard library only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+from ledger.core.instants import EARLIEST, LATEST, to_instant
+from ledger.core.money import CURRENCIES, MAX_AMOUNT, parse_decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a receipt; the amount is in minor units."""
+
+    sku: str
+    category: str
+    quantity: int
+    amount: int
+
+
+def parse_amount(text: str, currency: str) -> int:
+    """Minor units of a plain decimal: `12.99` EUR is 1299.
+
+    Raises ValueError for a sign, an exponent, separators, or more decimals than the currency has.
+    """
+    exact = parse_decimal(text)
+    if exact is None:
+        raise ValueError(f"must be a plain decimal such as 12.99, not {text!r}")
+    decimals = CURRENCIES[currency]
+    minor = exact * 10**decimals
+    if minor.denominator != 1:
+        raise ValueError(f"has more decimals than {currency}, which has {decimals}: {text}")
+    if minor > MAX_AMOUNT:
+        raise ValueError(f"is larger than the ledger takes: {text}")
+    return int(minor)
+
+
+def parse_line(text: str, currency: str) -> Line:
+    """The receipt line of `SKU:CATEGORY:QUANTITY:AMOUNT`; all but the amount may be empty.
+
+    An SKU may have colons of its own. Raises ValueError with what is allowed.
+    """
+    parts = text.rsplit(":", 3)
+    if len(parts) != 4:
+        raise ValueError(f"must be SKU:CATEGORY:QUANTITY:AMOUNT, not {text!r}")
+    sku, category, quantity, amount = parts
+    if quantity and not (quantity.isascii() and quantity.isdigit() and len(quantity) <= 7):
+        raise ValueError(f"the quantity must be a whole number, not {quantity!r}")
+    return Line(sku, category, int(quantity or 0), parse_amount(amount, currency))
+
+
+def parse_time(text: str, zone: ZoneInfo) -> int:
+    """The instant (µs) of an ISO 8601 time or date; without an offset it is local to `zone`.
+
+    A date is its first moment; of a time that a clock change repeats, the first is taken. Raises
+    ValueError with what is allowed.
+    """
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise ValueError(
+            f"must be a time such as 2026-11-22T16:00:00Z or a date such as 2026-11-22, "
+            f"not {text!r}"
+        ) from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=zone)
+    try:
+        instant = to_instant(moment.astimezone(UTC))
+    except (OverflowError, ValueError):
+        instant = LATEST + 1
+    if not EARLIEST <= instant <= LATEST:
+        raise ValueError(f"must be between the years 1900 and 2200, not {text!r}")
+    return instant
+
+
+def identifier_fault(text: str) -> str | None:
+    """What is wrong with an id (1 to 128 printable characters); None if nothing is."""
+    if not text:
+        return "is empty"
+    if len(text) > 128:
+        return f"has {len(text)} characters, at most 128 are allowed"
+    if not text.isprintable():
+        return "has characters that are not printable"
+    return None
+
+
+def format_date(day: date) -> str:
+    """`31 Jul 2027`, in English whatever the locale."""
+    months = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+    return f"{day.day} {months[day.month - 1]} {day.year}"

@@ -1,0 +1,120 @@
+"""The settings of a server: one frozen object from environment variables LEDGER_* and flags.
+
+Flags go over the environment. Imported by the command line only, and there as late as possible:
+pydantic takes a quarter of a second to load. Imports nothing of the rest of the package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_SCHEMES = ("postgresql://", "postgres://", "postgresql+psycopg2://")
+
+
+class SettingsInvalid(Exception):
+    """Settings that can not be used; `faults` has one (name, what is allowed) for each."""
+
+    def __init__(self, faults: list[tuple[str, str]]) -> None:
+        self.faults = faults
+        super().__init__("; ".join(f"{name}: {description}" for name, description in faults))
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Host and port of `127.0.0.1:50051`, `localhost:0` or `[::1]:50051`.
+
+    Raises ValueError with what is allowed.
+    """
+    host, colon, port = address.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        host = ""
+    if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise ValueError(
+            f"must be HOST:PORT, such as 127.0.0.1:50051 (port 0: any free one), not {address!r}"
+        )
+    return host, int(port)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address. Names other than localhost are not asked."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _listening(address: str) -> str:
+    host, _ = split_address(address)
+    if not is_loopback(host):
+        raise ValueError(
+            f"{host} can be reached from other machines, and no credentials are configured: "
+            "everybody who reaches the server would be an administrator. In this development mode "
+            "only loopback addresses are allowed, such as 127.0.0.1 or localhost"
+        )
+    return address
+
+
+def _postgresql(url: str) -> str:
+    if not url.startswith(_SCHEMES):  # never repeated: it may hold a password
+        raise ValueError(
+            "must be the address of a PostgreSQL database, such as "
+            "postgresql://user:password@host:5432/database"
+        )
+    return url
+
+
+class Settings(BaseSettings):
+    """What `ledger serve`, `migrate`, `verify` and `embedded` run with."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="LEDGER_", frozen=True, extra="forbid", env_ignore_empty=True
+    )
+
+    #: None: an embedded PostgreSQL under data_dir
+    database_url: Annotated[str, AfterValidator(_postgresql)] | None = None
+    data_dir: Path = Path(".ledger")
+    grpc_address: Annotated[str, AfterValidator(_listening)] = "127.0.0.1:50051"
+    http_address: Annotated[str, AfterValidator(_listening)] = "127.0.0.1:8080"
+    log_format: Literal["console", "json"] = "console"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    #: commands that may wait to be written; more are refused as OVERLOADED
+    queue_limit: int = Field(default=10_000, ge=1, le=1_000_000)
+    #: commands that are written in one transaction, at most
+    batch_limit: int = Field(default=1_000, ge=1, le=10_000)
+    #: accept a database that could lose what was confirmed; for tests only
+    allow_unsafe_database: bool = False
+
+
+def load(flags: Mapping[str, object]) -> Settings:
+    """The settings: flags that are not None, then the environment, then defaults.
+
+    Raises SettingsInvalid with every fault, named as the caller gave it.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    try:
+        return Settings(**given)  # type: ignore[arg-type]
+    except ValidationError as error:
+        faults = [
+            (_where(str(fault["loc"][0]), given), _what(fault["msg"]))
+            for fault in error.errors(include_url=False)
+        ]
+        raise SettingsInvalid(faults) from None
+
+
+def _where(name: str, given: Mapping[str, object]) -> str:
+    flag = f"--{name.replace('_', '-')}"
+    return flag if name in given else f"LEDGER_{name.upper()}"
+
+
+def _what(message: str) -> str:
+    text = message.removeprefix("Value error, ")
+    return text[:1].lower() + text[1:]

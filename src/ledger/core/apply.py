@@ -1,0 +1,144 @@
+"""The only way state changes: `apply(account, entry) -> account`, and `fold` over a whole journal.
+
+Uses nothing but the entry: no rules, no clock. What an entry says about itself (balances after it)
+is not used but checked, so that a fold finds a journal that contradicts itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from copy import copy
+
+from ledger.core.model import (
+    AVAILABLE,
+    ISSUANCE,
+    PENDING,
+    Account,
+    DayChange,
+    DayEarned,
+    Entry,
+    Lot,
+    LotChange,
+    PendingLot,
+)
+
+
+class JournalCorrupt(Exception):
+    """An entry that cannot follow the ones before it. `check` names the rule it breaks."""
+
+    def __init__(self, check: str, sequence: int, detail: str) -> None:
+        super().__init__(f"{check} at sequence {sequence}: {detail}")
+        self.check = check
+        self.sequence = sequence
+        self.detail = detail
+
+
+def fold(entries: Iterable[Entry], account: Account | None = None) -> Account:
+    """The account after all entries, in order. Raises JournalCorrupt."""
+    account = account or Account()
+    for entry in entries:
+        account = apply(account, entry)
+        check_balances(account, entry)
+    return account
+
+
+def apply(account: Account, entry: Entry) -> Account:
+    """The account after one entry; the given account stays as it is. Raises JournalCorrupt."""
+    if entry.sequence != account.version + 1:
+        raise JournalCorrupt("sequence", entry.sequence, f"follows {account.version}")
+    if entry.create_time < account.create_time:
+        raise JournalCorrupt("create_time", entry.sequence, "is before that of the entry before")
+    after = copy(account)
+    after.version = entry.sequence
+    after.create_time = entry.create_time
+    if entry.points:
+        moved = abs(entry.points)
+        _move(after, entry.debit_account, -moved)
+        _move(after, entry.credit_account, moved)
+        if entry.debit_account == ISSUANCE:
+            after.lifetime += moved
+    for change in entry.data.lots:
+        if change.activate_time is None:
+            after.lots = _change_lot(after.lots, change, entry)
+        else:
+            after.pending_lots = _change_pending(after.pending_lots, change, entry)
+    if entry.kind == "ENROLLED":
+        after.status = "ACTIVE"
+        after.enroll_time = entry.effective_time
+    if entry.data.day is not None:
+        after.days = _change_day(after.days, entry.data.day)
+    return after
+
+
+def check_balances(account: Account, entry: Entry) -> None:
+    """Raise JournalCorrupt unless the balances that the entry records are those of its fold."""
+    data = entry.data
+    for name, recorded, folded in (
+        ("available", entry.available_points, account.available),
+        ("held", entry.held_points, account.held),
+        ("pending", data.pending_points, account.pending),
+        ("lifetime", data.lifetime_points, account.lifetime),
+        ("tier", entry.tier_id, account.tier_id),
+        ("next_expiry", data.next_expiry, account.next_expiry),
+    ):
+        if recorded != folded:
+            detail = f"{name} after it is recorded as {recorded!r}, but folds to {folded!r}"
+            raise JournalCorrupt("balance", entry.sequence, detail)
+
+
+def _move(account: Account, name: str, points: int) -> None:
+    if name == AVAILABLE:
+        account.available += points
+    elif name == PENDING:
+        account.pending += points
+
+
+def _change_lot(lots: tuple[Lot, ...], change: LotChange, entry: Entry) -> tuple[Lot, ...]:
+    """Lots with the change merged in, soonest to expire first, never-expiring last."""
+    expire_time = change.expire_time
+    place = len(lots)
+    for index, lot in enumerate(lots):
+        if lot.expire_time == expire_time:
+            points = lot.points + change.points
+            _require_positive(points >= 0, change, entry)
+            kept = (Lot(expire_time, points),) if points else ()
+            return lots[:index] + kept + lots[index + 1 :]
+        if expire_time is not None and (lot.expire_time is None or lot.expire_time > expire_time):
+            place = index
+            break
+    _require_positive(change.points > 0, change, entry)
+    return (*lots[:place], Lot(expire_time, change.points), *lots[place:])
+
+
+def _change_pending(
+    lots: tuple[PendingLot, ...], change: LotChange, entry: Entry
+) -> tuple[PendingLot, ...]:
+    """Pending lots with the change merged in, soonest to become spendable first."""
+    assert change.activate_time is not None
+    key = (change.activate_time, change.expire_time)
+    points = change.points + sum(
+        lot.points for lot in lots if (lot.activate_time, lot.expire_time) == key
+    )
+    _require_positive(points >= 0, change, entry)
+    kept = [lot for lot in lots if (lot.activate_time, lot.expire_time) != key]
+    if points:
+        kept.append(PendingLot(*key, points))
+        kept.sort(key=_pending_order)
+    return tuple(kept)
+
+
+def _pending_order(lot: PendingLot) -> tuple[int, bool, int]:
+    return (lot.activate_time, lot.expire_time is None, lot.expire_time or 0)
+
+
+def _require_positive(sound: bool, change: LotChange, entry: Entry) -> None:
+    if not sound:
+        detail = f"takes {-change.points} points out of a lot that has fewer"
+        raise JournalCorrupt("lots", entry.sequence, detail)
+
+
+def _change_day(days: tuple[DayEarned, ...], change: DayChange) -> tuple[DayEarned, ...]:
+    """The remembered days with one day's points added and those too old to matter dropped."""
+    earned = {day.day: day.points for day in days if day.day >= change.forget_before}
+    earned[change.day] = earned.get(change.day, 0) + change.earned
+    return tuple(DayEarned(day, earned[day]) for day in sorted(earned))

@@ -1,0 +1,204 @@
+"""Every refusal the ledger can answer, as small classes with a reason and named fields.
+
+LedgerError
+├── InvalidArgument          INVALID_FIELD, RULES_INVALID: the request itself is malformed
+├── AlreadyExists            REQUEST_ID_REUSED, PROGRAM_ALREADY_EXISTS, MEMBER_ALREADY_ENROLLED
+├── NotFound                 PROGRAM_NOT_FOUND, MEMBER_NOT_FOUND, ENTRY_NOT_FOUND
+├── FailedPrecondition       a business "no" to a known member; remembered under its request id
+├── ResourceExhausted        a caller's own limit
+├── DeadlineExceeded         before running: not executed
+└── Unavailable              OVERLOADED, STORAGE_UNAVAILABLE, COMMIT_UNKNOWN, SHUTTING_DOWN
+
+The metadata of an answer is exactly the fields an error was made with, so that a program can read
+what a person reads in the message. Imports nothing of the rest of the package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import ClassVar, NamedTuple
+
+
+class Violation(NamedTuple):
+    """One fault of a request or document: where it is, and what is allowed there."""
+
+    field: str
+    description: str
+
+
+class LedgerError(Exception):
+    """A typed refusal. `code` is a google.rpc.Code name, `reason` the stable word for programs."""
+
+    code: ClassVar[str] = "UNKNOWN"
+    reason: ClassVar[str] = ""
+    #: str.format template over the fields the error is made with
+    template: ClassVar[str] = "{reason}"
+    #: seconds after which repeating the same request makes sense; None = repeating does not help
+    retry_after: ClassVar[float | None] = None
+
+    def __init__(self, **fields: object) -> None:
+        self.metadata = {name: str(value) for name, value in fields.items()}
+        super().__init__(self.template.format_map(_Fields(self.metadata)))
+
+    @property
+    def message(self) -> str:
+        return str(self.args[0])
+
+    @property
+    def violations(self) -> tuple[Violation, ...]:
+        return ()
+
+
+class _Fields(dict[str, str]):
+    """Lets a template name an optional field: an absent one reads as `-`."""
+
+    def __missing__(self, name: str) -> str:
+        return "-"
+
+
+class InvalidArgument(LedgerError):
+    code = "INVALID_ARGUMENT"
+    reason = "INVALID_FIELD"
+
+    def __init__(self, violations: Iterable[Violation]) -> None:
+        self._violations = tuple(violations)
+        super().__init__()
+        first = self._violations[0]
+        more = len(self._violations) - 1
+        self.args = (
+            f"{first.field}: {first.description}" + (f" (and {more} more)" if more else ""),
+        )
+
+    @property
+    def violations(self) -> tuple[Violation, ...]:
+        return self._violations
+
+
+class RulesInvalid(InvalidArgument):
+    reason = "RULES_INVALID"
+
+
+def invalid(field: str, description: str) -> InvalidArgument:
+    """An INVALID_FIELD with a single violation."""
+    return InvalidArgument([Violation(field, description)])
+
+
+class AlreadyExists(LedgerError):
+    code = "ALREADY_EXISTS"
+
+
+class RequestIdReused(AlreadyExists):
+    reason = "REQUEST_ID_REUSED"
+    template = "request_id {request_id} was used before for a request with other content"
+
+
+class ProgramAlreadyExists(AlreadyExists):
+    reason = "PROGRAM_ALREADY_EXISTS"
+    template = "program {program_id} exists already"
+
+
+class MemberAlreadyEnrolled(AlreadyExists):
+    reason = "MEMBER_ALREADY_ENROLLED"
+    template = "member {member_id} is enrolled already"
+
+
+class NotFound(LedgerError):
+    code = "NOT_FOUND"
+
+
+class ProgramNotFound(NotFound):
+    reason = "PROGRAM_NOT_FOUND"
+    template = "no program {program_id}"
+
+
+class MemberNotFound(NotFound):
+    reason = "MEMBER_NOT_FOUND"
+    template = "no member {member_id} in program {program_id}"
+
+
+class EntryNotFound(NotFound):
+    reason = "ENTRY_NOT_FOUND"
+    template = "member {member_id} has no entry {sequence}"
+
+
+class FailedPrecondition(LedgerError):
+    code = "FAILED_PRECONDITION"
+
+
+class PurchaseAlreadyRecorded(FailedPrecondition):
+    reason = "PURCHASE_ALREADY_RECORDED"
+    template = "purchase {purchase_id} earned its points already"
+
+
+class EffectiveTimeOutOfRange(FailedPrecondition):
+    reason = "EFFECTIVE_TIME_OUT_OF_RANGE"
+    template = "effective_time {effective_time} is outside {earliest} to {latest}"
+
+
+class NotASandbox(FailedPrecondition):
+    reason = "NOT_A_SANDBOX"
+    template = "program {program_id} is not a sandbox: its clock is the real one"
+
+
+class VersionMismatch(FailedPrecondition):
+    reason = "VERSION_MISMATCH"
+    template = "version {expected} was expected, but it is {actual}"
+
+
+class ResourceExhausted(LedgerError):
+    code = "RESOURCE_EXHAUSTED"
+    reason = "REQUEST_TOO_LARGE"
+    template = "the request has {size}, at most {limit} are taken"
+
+
+class DeadlineExceeded(LedgerError):
+    code = "DEADLINE_EXCEEDED"
+    reason = "DEADLINE_EXCEEDED"
+    template = "the deadline passed while the request was waiting; it was not executed"
+
+
+class Unavailable(LedgerError):
+    code = "UNAVAILABLE"
+    retry_after = 0.2
+
+
+class Overloaded(Unavailable):
+    reason = "OVERLOADED"
+    template = "too many requests are waiting; repeat this one with the same request_id"
+
+
+class StorageUnavailable(Unavailable):
+    reason = "STORAGE_UNAVAILABLE"
+    template = "the database does not answer; nothing was written, repeat with the same request_id"
+    retry_after = 1.0
+
+
+class CommitUnknown(Unavailable):
+    reason = "COMMIT_UNKNOWN"
+    template = (
+        "the database was lost while committing; repeat with the same request_id to learn the "
+        "outcome, it is never applied twice"
+    )
+    retry_after = 1.0
+
+
+class ShuttingDown(Unavailable):
+    reason = "SHUTTING_DOWN"
+    template = "this server is stopping; repeat with the same request_id on another"
+
+
+class Internal(LedgerError):
+    """An unexpected failure: it says nothing of the inside, which is in the server's log."""
+
+    code = "INTERNAL"
+    reason = "INTERNAL"
+    template = "unexpected failure; nothing was written for this request"
+
+
+def _remembered() -> dict[str, type[FailedPrecondition]]:
+    return {kind.reason: kind for kind in FailedPrecondition.__subclasses__()}
+
+
+def recall(reason: str, metadata: Mapping[str, str]) -> FailedPrecondition:
+    """The refusal that was stored under a request id, made again from its reason and fields."""
+    return _remembered()[reason](**metadata)

@@ -1,0 +1,224 @@
+"""The nouns of the ledger: entry, lot, account, receipt. Data only; the verbs are in their modules.
+
+An account is a fold of its entries. Everything in it is a function of those entries alone, and its
+JSON (`encode`) is the same byte for byte however often it is folded.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+# Ledger accounts. Points leave the debit account and arrive at the credit account of an entry.
+ISSUANCE: Final = "issuance"
+AVAILABLE: Final = "member:available"
+PENDING: Final = "member:pending"
+EXPIRED: Final = "expired"
+
+#: no entry moves more points than this, no account ever holds more than MAX_BALANCE
+MAX_POINTS: Final = 10**15
+MAX_BALANCE: Final = 2**62
+
+
+class Lot(msgspec.Struct, frozen=True, array_like=True):
+    """Spendable points that expire together."""
+
+    expire_time: int | None
+    points: int
+
+
+class PendingLot(msgspec.Struct, frozen=True, array_like=True):
+    """Points that become spendable together, and then expire together."""
+
+    activate_time: int
+    expire_time: int | None
+    points: int
+
+
+class DayEarned(msgspec.Struct, frozen=True, array_like=True):
+    """Points earned from purchases of one local day, kept while that day's cap can still bind."""
+
+    day: int
+    points: int
+
+
+class BreakdownLine(msgspec.Struct, frozen=True, array_like=True):
+    """Why points were given: one rule and what it gave (negative for a cap)."""
+
+    rule: str
+    points: int
+
+
+class LotChange(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Points put into (or, negative, taken out of) one lot."""
+
+    points: int
+    expire_time: int | None = None
+    #: set when the lot is a pending one
+    activate_time: int | None = None
+
+
+class PurchaseLine(msgspec.Struct, frozen=True, array_like=True):
+    """One line of a receipt; `amount` is the whole line's, in minor units."""
+
+    sku: str
+    category: str
+    quantity: int
+    amount: int
+
+
+class DayChange(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a purchase adds to its local day, and the oldest day still worth remembering."""
+
+    day: int
+    earned: int
+    forget_before: int
+
+
+class EntryData(msgspec.Struct, omit_defaults=True):
+    """The part of an entry that has no SQL column of its own. Balances are those after it."""
+
+    breakdown: tuple[BreakdownLine, ...] = ()
+    lots: tuple[LotChange, ...] = ()
+    amount: int | None = None
+    eligible: int | None = None
+    lines: tuple[PurchaseLine, ...] = ()
+    day: DayChange | None = None
+    pending_points: int = 0
+    lifetime_points: int = 0
+    #: the lot that expires next after this entry
+    next_expiry: Lot | None = None
+
+
+class Entry(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """An immutable fact in a member's journal. The field order is the canonical form's.
+
+    `points` is the effect on the member (an expiry is negative); |points| move from the debit to
+    the credit account. The balances are those after the entry.
+    """
+
+    program_id: str
+    member_id: str
+    sequence: int
+    kind: str
+    points: int
+    debit_account: str = ""
+    credit_account: str = ""
+    #: on the first entry of a command only
+    request_id: str = ""
+    #: hex; on the first entry of a command only
+    fingerprint: str = ""
+    #: how many entries after this one the same command posted
+    consequences: int = 0
+    #: the command's first entry, on the others
+    cause_sequence: int = 0
+    purchase_id: str = ""
+    rules_version: int
+    actor: str
+    location_id: str = ""
+    terminal_id: str = ""
+    effective_time: int
+    create_time: int
+    available_points: int = 0
+    held_points: int = 0
+    tier_id: str = ""
+    data: EntryData
+
+
+class Account(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """A member's present: the fold of the journal up to `version`. Never changed in place."""
+
+    version: int = 0
+    status: str = ""
+    tier_id: str = ""
+    available: int = 0
+    pending: int = 0
+    held: int = 0
+    lifetime: int = 0
+    #: soonest to expire first, never-expiring last
+    lots: tuple[Lot, ...] = ()
+    #: soonest to become spendable first
+    pending_lots: tuple[PendingLot, ...] = ()
+    #: oldest first
+    days: tuple[DayEarned, ...] = ()
+    enroll_time: int = 0
+    #: of the latest entry; never goes back
+    create_time: int = 0
+
+    @property
+    def due_time(self) -> int | None:
+        """The instant (µs) at which time next changes this account; None when it never does."""
+        due = self.lots[0].expire_time if self.lots else None
+        if self.pending_lots:
+            activation = self.pending_lots[0].activate_time
+            due = activation if due is None else min(due, activation)
+        return due
+
+    @property
+    def next_expiry(self) -> Lot | None:
+        """The lot that expires next; None when none ever does."""
+        lot = self.lots[0] if self.lots else None
+        return lot if lot is not None and lot.expire_time is not None else None
+
+
+class Balance(msgspec.Struct, frozen=True, kw_only=True):
+    """What a member has at `as_of_time`, in points; version is the sequence it was read at."""
+
+    available: int
+    held: int
+    pending: int
+    lifetime: int
+    tier_id: str
+    version: int
+    as_of_time: int
+    next_expiry: Lot | None
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to a write: the entries it posted and the balance right after them."""
+
+    entries: tuple[Entry, ...]
+    balance: Balance
+    replayed: bool = False
+
+
+class PurchaseRef(msgspec.Struct, frozen=True):
+    """Where a receipt was credited."""
+
+    member_id: str
+    sequence: int
+
+
+_encoder = msgspec.json.Encoder()
+encode = _encoder.encode
+decode_account = msgspec.json.Decoder(Account).decode
+decode_entry_data = msgspec.json.Decoder(EntryData).decode
+
+
+def balance_of(account: Account, as_of_time: int) -> Balance:
+    """The balance an account shows; the account must have been settled up to `as_of_time`."""
+    return Balance(
+        available=account.available,
+        held=account.held,
+        pending=account.pending,
+        lifetime=account.lifetime,
+        tier_id=account.tier_id,
+        version=account.version,
+        as_of_time=as_of_time,
+        next_expiry=account.next_expiry,
+    )
+
+
+def balance_after(entry: Entry) -> Balance:
+    """The balance right after an entry, as the entry itself records it."""
+    return Balance(
+        available=entry.available_points,
+        held=entry.held_points,
+        pending=entry.data.pending_points,
+        lifetime=entry.data.lifetime_points,
+        tier_id=entry.tier_id,
+        version=entry.sequence,
+        as_of_time=entry.create_time,
+        next_expiry=entry.data.next_expiry,
+    )

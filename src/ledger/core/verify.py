@@ -1,0 +1,148 @@
+"""Re-check a member's journal from its first entry: sequence, chain, balances, groups, the account.
+
+Pure: it is given what is stored and answers what contradicts itself. It trusts nothing that can be
+computed from the entries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from ledger.core.apply import JournalCorrupt, apply, check_balances
+from ledger.core.chain import GENESIS, entry_hash
+from ledger.core.model import AVAILABLE, PENDING, Account, Entry, encode
+
+
+class Finding(NamedTuple):
+    """Something that contradicts the journal. sequence 0 = the account as a whole."""
+
+    check: str
+    sequence: int
+    detail: str
+
+
+class Sealed(NamedTuple):
+    """An entry as stored: with its hash, and its data column to the letter."""
+
+    entry: Entry
+    hash: bytes
+    data: str
+
+
+class StoredAccount(NamedTuple):
+    """A member's row in `accounts`, column by column."""
+
+    version: int
+    available: int
+    held: int
+    tier_id: str
+    status: str
+    due_time: int | None
+    state: str
+    head_hash: bytes
+
+
+class Verified(NamedTuple):
+    """What a walk over one member's journal found."""
+
+    entries: int
+    head_hash: bytes
+    account: Account
+    findings: list[Finding]
+
+
+def verify_member(journal: Iterable[Sealed], stored: StoredAccount | None) -> Verified:
+    """Everything about one member that does not hold; no findings = all of it holds.
+
+    After the first contradiction within the journal the fold stops, the chain is checked on.
+    """
+    findings: list[Finding] = []
+    account = Account()
+    previous = GENESIS
+    expected: list[int] = []  # cause_sequence of the entries that must follow
+    folding = True
+    count = 0
+    for sealed in journal:
+        entry = sealed.entry
+        count += 1
+        if entry_hash(previous, entry) != sealed.hash:
+            detail = "hash is not that of the previous hash and the entry's canonical form"
+            findings.append(Finding("chain", entry.sequence, detail))
+        elif encode(entry.data).decode() != sealed.data:
+            findings.append(Finding("chain", entry.sequence, "data is not in canonical form"))
+        previous = sealed.hash
+        findings.extend(_check_group(entry, expected))
+        findings.extend(_check_accounts(entry))
+        if folding:
+            try:
+                account = apply(account, entry)
+                check_balances(account, entry)
+                findings.extend(_check_lots(account, entry.sequence))
+            except JournalCorrupt as corrupt:
+                findings.append(Finding(corrupt.check, corrupt.sequence, corrupt.detail))
+                folding = False
+    if expected:
+        detail = f"{len(expected)} entries of its request are missing at the end of the journal"
+        findings.append(Finding("group", expected[0], detail))
+    if folding:
+        findings.extend(_check_account(account, previous, stored))
+    return Verified(count, previous, account, findings)
+
+
+def _check_group(entry: Entry, expected: list[int]) -> list[Finding]:
+    """What one request posted stands together, and says so."""
+    cause = expected.pop() if expected else 0
+    findings = []
+    if entry.cause_sequence != cause:
+        detail = f"cause_sequence is {entry.cause_sequence}, the entries before it say {cause}"
+        findings.append(Finding("group", entry.sequence, detail))
+    if entry.consequences:
+        expected[:] = [entry.sequence] * entry.consequences
+    return findings
+
+
+def _check_accounts(entry: Entry) -> list[Finding]:
+    """Points move from one ledger account to another, or none move."""
+    named = bool(entry.debit_account) and bool(entry.credit_account)
+    if bool(entry.points) != named or (named and entry.debit_account == entry.credit_account):
+        detail = f"{entry.points} points from {entry.debit_account!r} to {entry.credit_account!r}"
+        return [Finding("double_entry", entry.sequence, detail)]
+    return []
+
+
+def _check_lots(account: Account, sequence: int) -> list[Finding]:
+    """Balances are the sums of their lots, and never negative."""
+    findings = []
+    for name, balance, lots in (
+        (AVAILABLE, account.available, account.lots),
+        (PENDING, account.pending, account.pending_lots),
+    ):
+        total = sum(lot.points for lot in lots)
+        if total != balance or balance < 0:
+            detail = f"{name} is {balance}, its lots hold {total}"
+            findings.append(Finding("lots", sequence, detail))
+    return findings
+
+
+def _check_account(
+    account: Account, head_hash: bytes, stored: StoredAccount | None
+) -> list[Finding]:
+    """The account's row is the fold of the journal, byte for byte."""
+    if stored is None:
+        return [Finding("account", 0, "has entries but no account")]
+    columns = (
+        ("version", stored.version, account.version),
+        ("available", stored.available, account.available),
+        ("held", stored.held, account.held),
+        ("tier_id", stored.tier_id, account.tier_id),
+        ("status", stored.status, account.status),
+        ("due_at", stored.due_time, account.due_time),
+        ("head_hash", stored.head_hash.hex(), head_hash.hex()),
+        ("state", stored.state, encode(account).decode()),
+    )
+    return [
+        Finding("account", 0, f"{name} is {kept!r}, the journal folds to {folded!r}")
+        for name, kept, folded in columns
+        if kept != folded
+    ]

@@ -1,0 +1,170 @@
+"""The engine: commands in, answers out, many at once.
+
+Writes and reads each have a queue and a thread; whatever waits is one transaction or one query. Callers
+are answered only after COMMIT. Everything else that asks the database runs on a small thread pool.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import sqlalchemy as sa
+import structlog
+
+from ledger.core.commands import Command
+from ledger.core.decide import Context, Posting, settle
+from ledger.core.errors import LedgerError, MemberNotFound, StorageUnavailable
+from ledger.core.model import Account, Receipt
+from ledger.core.program import Program
+from ledger.engine.batch import Item, Outcome
+from ledger.engine.batching import Batcher
+from ledger.engine.writer import Writer
+from ledger.metrics import Metrics
+from ledger.store import queries
+from ledger.store.journal import MemberKey
+from ledger.store.programs import Catalog
+from ledger.store.queries import ReadAccount
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+
+def real_clock() -> int:
+    """The present instant in µs."""
+    return time.time_ns() // 1_000
+
+
+class Engine:
+    """The one way to write to the ledger, and the quick way to read an account.
+
+    `clock` answers the present instant (µs) for programs that live in real time.
+    """
+
+    def __init__(
+        self,
+        database: sa.Engine,
+        metrics: Metrics,
+        *,
+        clock: Callable[[], int] = real_clock,
+        batch_limit: int = 1_000,
+        queue_limit: int = 10_000,
+    ) -> None:
+        self.database = database
+        self.catalog = Catalog(database)
+        self.clock = clock
+        self._metrics = metrics
+        self._writer = Writer(database, self.catalog, clock, metrics)
+        self._writes: Batcher[Item, Receipt] = Batcher(
+            "ledger-writer",
+            self._writer.write,
+            batch_limit=batch_limit,
+            queue_limit=queue_limit,
+            on_batch=self._observe_batch,
+        )
+        self._reads: Batcher[MemberKey, ReadAccount] = Batcher(
+            "ledger-reader", self._read, batch_limit=batch_limit, queue_limit=queue_limit
+        )
+        self._threads = ThreadPoolExecutor(4, thread_name_prefix="ledger-query")
+        metrics.queue_depth.set_function(lambda: self._writes.waiting)
+
+    async def submit(self, command: Command, actor: str, deadline: float | None = None) -> Receipt:
+        """The receipt of one command, durable. Raises the command's refusal."""
+        outcome = (await self._writes.submit([Item(command, actor)], deadline))[0]
+        if isinstance(outcome, LedgerError):
+            raise outcome
+        return outcome
+
+    async def submit_all(
+        self, items: Sequence[Item], deadline: float | None = None
+    ) -> list[Outcome]:
+        """The outcome of each command, in order, each as if sent alone."""
+        return await self._writes.submit(items, deadline) if items else []
+
+    async def program(self, program_id: str) -> Program:
+        """The program, at most a second old. Raises PROGRAM_NOT_FOUND."""
+        program = self.catalog.fresh(program_id)
+        if program is None:
+            program = await self.run(self.catalog.refresh, program_id)
+        return program
+
+    async def read(self, program_id: str, member_id: str) -> tuple[Program, ReadAccount]:
+        """An account as it stands, unsettled, with its program as of the same moment.
+
+        Raises PROGRAM_NOT_FOUND, MEMBER_NOT_FOUND.
+        """
+        program = await self.program(program_id)
+        found = (await self._reads.submit([(program_id, member_id)]))[0]
+        if isinstance(found, LedgerError):
+            raise found
+        if found.clock_time is not None:
+            program = await self.run(
+                self.catalog.at, program_id, found.clock_time, found.rules_version
+            )
+        return program, found
+
+    def now(self, program: Program, account: Account | None = None) -> int:
+        """The program's present (µs): its sandbox clock or real time, never before the account."""
+        now = self.clock() if program.clock_time is None else program.clock_time
+        return max(now, account.create_time) if account is not None else now
+
+    async def run(self, function: Callable[..., T], *arguments: object) -> T:
+        """The result of a blocking function, run on the thread pool.
+
+        Raises STORAGE_UNAVAILABLE when the database does not answer.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._threads, function, *arguments)
+        except sa.exc.OperationalError as error:
+            log.warning("query failed", error=str(error.orig).strip())
+            raise StorageUnavailable() from error
+
+    async def query(self, function: Callable[..., T], *arguments: object) -> T:
+        """The result of function(connection, *arguments) on a connection of the pool."""
+
+        def connected() -> T:
+            with self.database.connect() as connection:
+                return function(connection, *arguments)
+
+        return await self.run(connected)
+
+    def close(self) -> None:
+        """Finish what was accepted, then stop."""
+        self._writes.close()
+        self._reads.close()
+        self._writer.close()
+        self._threads.shutdown()
+
+    def _read(self, keys: Sequence[MemberKey]) -> list[ReadAccount | LedgerError]:
+        found: dict[MemberKey, ReadAccount] | None = None
+        for _ in range(2):  # a pooled connection may have died unnoticed
+            try:
+                with self.database.connect() as connection:
+                    found = queries.read_accounts(connection, keys)
+                break
+            except sa.exc.DBAPIError as error:
+                log.warning("read failed", error=str(error.orig).strip())
+        if found is None:
+            self._metrics.database_up.set(0)
+            return [StorageUnavailable()] * len(keys)
+        self._metrics.database_up.set(1)
+        return [
+            found.get(key) or MemberNotFound(program_id=key[0], member_id=key[1]) for key in keys
+        ]
+
+    def _observe_batch(self, size: int, waits: Sequence[float]) -> None:
+        self._metrics.batch_size.observe(size)
+        for seconds in waits:
+            self._metrics.queue_wait.observe(seconds)
+
+
+def settled(account: Account, program: Program, member_id: str, instant: int) -> Account:
+    """The account as it is at an instant (µs), with everything due by then in effect."""
+    context = Context(program=program, now=instant, actor="", purchases={})
+    posting = Posting(account, member_id, context)
+    settle(posting)
+    return posting.account

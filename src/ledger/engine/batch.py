@@ -1,0 +1,222 @@
+"""One attempt at one transaction: load, decide, save, commit. The answers are its `outcomes`.
+
+Everything is locked and loaded first; then each command is decided purely, in order of arrival, on
+what the ones before it left; then everything is written with one statement per table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import structlog
+from psycopg2.extensions import cursor as Cursor
+
+from ledger.core.chain import GENESIS, entry_hash
+from ledger.core.commands import Command, RecordPurchase, fingerprint, name
+from ledger.core.decide import Context, Posting, decide
+from ledger.core.errors import FailedPrecondition, Internal, LedgerError, RequestIdReused
+from ledger.core.model import Account, Entry, PurchaseRef, Receipt, balance_after, balance_of
+from ledger.core.program import Program
+from ledger.store import journal
+from ledger.store.journal import MemberKey, RequestKey
+from ledger.store.programs import Catalog
+
+log = structlog.get_logger(__name__)
+
+
+class Item(NamedTuple):
+    """A command and who sends it."""
+
+    command: Command
+    actor: str
+
+
+Outcome = Receipt | LedgerError
+
+
+def request_key(command: Command) -> RequestKey:
+    """What a command's outcome is remembered under."""
+    return command.program_id, command.member_id, command.request_id
+
+
+class Batch:
+    """One attempt at one transaction. `outcomes` holds the answers once `commit` has returned.
+
+    `in_doubt` names the requests that an earlier attempt may have committed: their outcomes, when
+    found, are first answers and not replays.
+    """
+
+    def __init__(
+        self, items: Sequence[Item], catalog: Catalog, now: int, in_doubt: frozenset[RequestKey]
+    ) -> None:
+        self._items = items
+        self._catalog = catalog
+        self._now = now
+        self._in_doubt = in_doubt
+        self.outcomes: list[Outcome] = []
+        #: the requests that this attempt writes an outcome for
+        self.decided: set[RequestKey] = set()
+        #: whether COMMIT has been sent
+        self.committing = False
+
+        self._programs: dict[str, Program | LedgerError] = {}
+        self._accounts: dict[MemberKey, Account] = {}
+        self._heads: dict[MemberKey, bytes] = {}
+        self._old_versions: dict[MemberKey, int] = {}
+        self._purchases: dict[str, dict[str, PurchaseRef]] = {}
+        self._answered: dict[RequestKey, tuple[str, Outcome]] = {}
+        self._entries: list[tuple[Entry, bytes]] = []
+        self._new_purchases: list[tuple[str, str, str, int]] = []
+        self._refusals: list[journal.NewRefusal] = []
+
+    def load(self, cursor: Cursor) -> None:
+        """Lock and load everything the commands may look at."""
+        commands = [item.command for item in self._items]
+        for program_id in {command.program_id for command in commands}:
+            try:
+                self._programs[program_id] = self._catalog.get(program_id)
+            except LedgerError as error:
+                self._programs[program_id] = error
+        commands = [c for c in commands if isinstance(self._programs[c.program_id], Program)]
+        keys = {(c.program_id, c.member_id) for c in commands}
+        for key, locked in journal.begin_locked(cursor, keys).items():
+            self._accounts[key] = locked.account
+            self._heads[key] = locked.head_hash
+            self._old_versions[key] = locked.account.version
+        self._load_clocks(cursor)
+        self._load_known(cursor, commands)
+
+    def _load_clocks(self, cursor: Cursor) -> None:
+        sandboxes = [
+            program.program_id
+            for program in self._programs.values()
+            if isinstance(program, Program) and program.clock_time is not None
+        ]
+        if sandboxes:
+            for program_id, (clock, version) in journal.lock_clocks(cursor, sandboxes).items():
+                self._programs[program_id] = self._catalog.at(program_id, clock, version)
+
+    def _load_known(
+        self, cursor: Cursor, commands: Sequence[Command]
+    ) -> None:
+        requests = {request_key(c) for c in commands if c.request_id}
+        purchases = {
+            (c.program_id, c.purchase_id) for c in commands if isinstance(c, RecordPurchase)
+        }
+        known = journal.find_known(cursor, requests, purchases)
+        for (program_id, purchase_id), reference in known.purchases.items():
+            self._purchases.setdefault(program_id, {})[purchase_id] = reference
+        for request, (digest, refusal) in known.refused.items():
+            self._answered[request] = (digest, refusal)
+        ranges = [
+            (program_id, member_id, first, first + more)
+            for (program_id, member_id, _), (first, more) in known.posted.items()
+        ]
+        stored = journal.find_entries(cursor, ranges)
+        for request, (first, more) in known.posted.items():
+            journal_of = stored[request[:2]]
+            entries = tuple(journal_of[first + offset].entry for offset in range(more + 1))
+            receipt = Receipt(
+                entries=entries,
+                balance=balance_after(entries[-1]),
+                replayed=request not in self._in_doubt,
+            )
+            self._answered[request] = (entries[0].fingerprint, receipt)
+
+    def decide(self) -> None:
+        """Decide every command in order, each on what the ones before it left."""
+        for item in self._items:
+            try:
+                outcome = self._decide(item)
+            except LedgerError as error:
+                outcome = error
+            except Exception:
+                log.exception("command could not be decided", command=name(item.command))
+                outcome = Internal()
+            self.outcomes.append(outcome)
+
+    def _decide(self, item: Item) -> Outcome:
+        command = item.command
+        program = self._programs[command.program_id]
+        if isinstance(program, LedgerError):
+            return program
+        request = request_key(command)
+        answered = self._answered.get(request) if command.request_id else None
+        if answered is not None:
+            return self._repeat(command, *answered)
+        key = (command.program_id, command.member_id)
+        account = self._accounts.get(key)
+        context = Context(
+            program=program,
+            now=self._now if program.clock_time is None else program.clock_time,
+            actor=item.actor,
+            purchases=self._purchases.get(command.program_id, {}),
+        )
+        try:
+            posting = decide(account, command, context)
+        except FailedPrecondition as refusal:
+            if account is not None:
+                self._remember(request, command, refusal, item.actor, context.now)
+            raise
+        return self._take_in(key, request, command, posting)
+
+    def _repeat(self, command: Command, digest: str, outcome: Outcome) -> Outcome:
+        """The first outcome of a request id, again, or REQUEST_ID_REUSED for other content."""
+        if digest != fingerprint(command):
+            return RequestIdReused(request_id=command.request_id)
+        return outcome
+
+    def _remember(
+        self,
+        request: RequestKey,
+        command: Command,
+        refusal: FailedPrecondition,
+        actor: str,
+        now: int,
+    ) -> None:
+        digest = fingerprint(command)
+        self._refusals.append(journal.NewRefusal(request, digest, refusal, actor, now))
+        self._answered[request] = (digest, refusal)
+        self.decided.add(request)
+
+    def _take_in(
+        self, key: MemberKey, request: RequestKey, command: Command, posting: Posting
+    ) -> Receipt:
+        head = self._heads.get(key, GENESIS)
+        for entry in posting.entries:
+            head = entry_hash(head, entry)
+            self._entries.append((entry, head))
+            if entry.kind == "PURCHASE":
+                reference = PurchaseRef(entry.member_id, entry.sequence)
+                self._purchases.setdefault(key[0], {})[entry.purchase_id] = reference
+                self._new_purchases.append((key[0], entry.purchase_id, entry.member_id, entry.sequence))
+        self._heads[key] = head
+        self._accounts[key] = posting.account
+        own = tuple(posting.entries[posting.own :])
+        receipt = Receipt(
+            entries=own,
+            balance=balance_after(own[-1]) if own else balance_of(posting.account, posting.now),
+        )
+        if command.request_id:
+            repeat = Receipt(entries=own, balance=receipt.balance, replayed=True)
+            self._answered[request] = (own[0].fingerprint, repeat)
+            self.decided.add(request)
+        return receipt
+
+    def save(self, cursor: Cursor) -> None:
+        """Write what was decided."""
+        journal.append(cursor, self._entries)
+        changed = [
+            journal.SavedAccount(key, self._old_versions.get(key, 0), account, self._heads[key])
+            for key, account in self._accounts.items()
+            if account.version != self._old_versions.get(key, 0)
+        ]
+        journal.save_accounts(cursor, sorted(changed, key=lambda saved: saved.key))
+        journal.save_purchases(cursor, sorted(self._new_purchases))
+        journal.save_refusals(cursor, self._refusals)
+
+    def commit(self, cursor: Cursor) -> None:
+        """Make it durable."""
+        self.committing = True
+        journal.commit(cursor)

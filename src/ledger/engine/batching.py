@@ -1,0 +1,151 @@
+"""Natural group work: while one batch is being worked on, what arrives waits and is the next batch.
+
+A `Batcher` owns one thread that takes everything waiting, works on it as one batch and hands the
+results back to the event loop. A single request is a batch of one. Nothing waits for a timer: under
+little load batches are small and quick, under much load they are large and cheap per item.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+from ledger.core.errors import DeadlineExceeded, LedgerError, Overloaded, ShuttingDown
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Group(Generic[T, R]):
+    """Items that arrived in one call and are answered together."""
+
+    __slots__ = ("arrived", "deadline", "future", "items", "results")
+
+    def __init__(
+        self, items: Sequence[T], deadline: float | None, future: asyncio.Future[list[R | LedgerError]]
+    ) -> None:
+        self.items = items
+        self.arrived = time.monotonic()
+        #: on the monotonic clock, in seconds
+        self.deadline = deadline
+        self.future = future
+        self.results: list[R | LedgerError] = []
+
+
+class Batcher(Generic[T, R]):
+    """Runs `work(items) -> results` (one result per item, in order) on a thread of its own.
+
+    At most `queue_limit` items wait, none of them longer than `patience` seconds; more are refused
+    with OVERLOADED. Items whose deadline passed while waiting are never worked on.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        work: Callable[[Sequence[T]], Sequence[R | LedgerError]],
+        *,
+        batch_limit: int,
+        queue_limit: int,
+        patience: float = 5.0,
+        on_batch: Callable[[int, Sequence[float]], None] | None = None,
+    ) -> None:
+        self._work = work
+        self._batch_limit = batch_limit
+        self._queue_limit = queue_limit
+        self._patience = patience
+        self._on_batch = on_batch
+        self._queue: deque[Group[T, R]] = deque()
+        self._waiting = 0
+        self._closing = False
+        self._arrival = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """Items in the queue."""
+        return self._waiting
+
+    async def submit(
+        self, items: Sequence[T], deadline: float | None = None
+    ) -> list[R | LedgerError]:
+        """The result of each item, in order. Raises OVERLOADED, SHUTTING_DOWN for all of them."""
+        loop = asyncio.get_running_loop()
+        group: Group[T, R] = Group(items, deadline, loop.create_future())
+        with self._arrival:
+            if self._closing:
+                raise ShuttingDown()
+            if self._waiting + len(items) > self._queue_limit and self._waiting:
+                raise Overloaded()
+            self._queue.append(group)
+            self._waiting += len(items)
+            self._arrival.notify()
+        return await group.future
+
+    def close(self) -> None:
+        """Work off what waits, take nothing more, and end the thread."""
+        with self._arrival:
+            self._closing = True
+            self._arrival.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            with self._arrival:
+                while not self._queue and not self._closing:
+                    self._arrival.wait()
+                if not self._queue:
+                    return
+                groups = self._take()
+            self._work_on(groups)
+
+    def _take(self) -> list[Group[T, R]]:
+        """As many waiting groups as fit one batch, in order of arrival; at least one."""
+        groups: list[Group[T, R]] = []
+        size = 0
+        while self._queue:
+            size += len(self._queue[0].items)
+            if groups and size > self._batch_limit:
+                break
+            groups.append(self._queue.popleft())
+            self._waiting -= len(groups[-1].items)
+        return groups
+
+    def _work_on(self, groups: Sequence[Group[T, R]]) -> None:
+        now = time.monotonic()
+        runnable = []
+        for group in groups:
+            if group.deadline is not None and group.deadline <= now:
+                group.results = [DeadlineExceeded()] * len(group.items)
+            elif now - group.arrived > self._patience:
+                group.results = [Overloaded()] * len(group.items)
+            elif not group.future.cancelled():
+                runnable.append(group)
+        items = [item for group in runnable for item in group.items]
+        if items:
+            if self._on_batch is not None:
+                self._on_batch(len(items), [now - group.arrived for group in runnable])
+            results = self._work(items)
+            start = 0
+            for group in runnable:
+                group.results = list(results[start : start + len(group.items)])
+                start += len(group.items)
+        self._answer(groups)
+
+    def _answer(self, groups: Sequence[Group[T, R]]) -> None:
+        by_loop: dict[asyncio.AbstractEventLoop, list[Group[T, R]]] = {}
+        for group in groups:
+            by_loop.setdefault(group.future.get_loop(), []).append(group)
+        for loop, answered in by_loop.items():
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(_resolve, answered)
+
+
+def _resolve(groups: Sequence[Group[T, R]]) -> None:
+    for group in groups:
+        if not group.future.done():
+            group.future.set_result(group.results)

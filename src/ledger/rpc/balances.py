@@ -1,0 +1,130 @@
+"""BalanceService: what a member has, had and will have, and why."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ledger.core.apply import fold
+from ledger.core.chain import canonical_form
+from ledger.core.errors import EntryNotFound, MemberNotFound, VersionMismatch
+from ledger.core.model import balance_of
+from ledger.core.program import Program
+from ledger.engine import Engine, settled
+from ledger.rpc import convert
+from ledger.rpc.dispatch import Call
+from ledger.rpc.fields import Fields, page_position, page_token
+from ledger.store.queries import JournalEntry, read_entries, read_journal
+from ledger.v1 import balance_pb2, types_pb2
+
+
+class BalanceService:
+    """See protos/ledger/v1/balance.proto for what each method answers and refuses."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def GetBalance(
+        self, request: balance_pb2.GetBalanceRequest, call: Call
+    ) -> types_pb2.Balance:
+        fields = _member_fields(request)
+        as_of_time = fields.instant("as_of_time", request)
+        if request.min_version < 0:
+            fields.fault("min_version", "must not be negative")
+        fields.finish()
+        program, read = await self._engine.read(request.program_id, request.member_id)
+        account = read.account
+        if account.version < request.min_version:
+            raise VersionMismatch(expected=request.min_version, actual=account.version)
+        now = self._engine.now(program, account)
+        if as_of_time is None:
+            as_of_time = now
+        elif as_of_time < now:
+            key = (request.program_id, request.member_id)
+            journal = await self._engine.query(read_journal, key, as_of_time)
+            if not journal:
+                raise MemberNotFound(program_id=key[0], member_id=key[1])
+            account = fold(stored.entry for stored in journal)
+        present = settled(account, program, request.member_id, as_of_time)
+        balance = balance_of(present, as_of_time)
+        # What time has changed since is shown but not yet an entry.
+        balance = msgspec.structs.replace(balance, version=account.version)
+        return convert.balance_message(balance, program)
+
+    async def ListEntries(
+        self, request: balance_pb2.ListEntriesRequest, call: Call
+    ) -> balance_pb2.ListEntriesResponse:
+        fields = _member_fields(request)
+        size = fields.page_size(request.page_size)
+        fields.text("purchase_id", request.purchase_id)
+        kinds = []
+        for index, kind in enumerate(request.kinds):
+            if kind not in types_pb2.EntryKind.values() or not kind:
+                fields.fault(f"kinds[{index}]", "must be a kind of entry")
+            else:
+                kinds.append(types_pb2.EntryKind.Name(kind).removeprefix("ENTRY_KIND_"))
+        fields.finish()
+        program, _ = await self._engine.read(request.program_id, request.member_id)
+        key = (request.program_id, request.member_id)
+        filters = ["entries", *key, sorted(kinds), request.purchase_id]
+        position = page_position(request.page_token, filters)
+        rows = await self._engine.query(
+            lambda connection: read_entries(
+                connection,
+                key,
+                below=position if isinstance(position, int) else None,
+                kinds=kinds,
+                purchase_id=request.purchase_id,
+                limit=size + 1,
+            )
+        )
+        response = balance_pb2.ListEntriesResponse(
+            entries=[
+                _sealed_message(row, program, request.include_canonical_form)
+                for row in rows[:size]
+            ]
+        )
+        if len(rows) > size:
+            response.next_page_token = page_token(filters, rows[size - 1].stored.entry.sequence)
+        return response
+
+    async def GetEntry(
+        self, request: balance_pb2.GetEntryRequest, call: Call
+    ) -> types_pb2.Entry:
+        fields = _member_fields(request)
+        if request.sequence < 1:
+            fields.fault("sequence", "is required: 1 or more")
+        fields.finish()
+        program, _ = await self._engine.read(request.program_id, request.member_id)
+        rows = await self._engine.query(
+            lambda connection: read_entries(
+                connection,
+                (request.program_id, request.member_id),
+                sequence=request.sequence,
+                limit=1,
+            )
+        )
+        if not rows:
+            raise EntryNotFound(member_id=request.member_id, sequence=request.sequence)
+        return _sealed_message(rows[0], program, request.include_canonical_form)
+
+
+def _member_fields(
+    request: balance_pb2.GetBalanceRequest
+    | balance_pb2.ListEntriesRequest
+    | balance_pb2.GetEntryRequest,
+) -> Fields:
+    fields = Fields()
+    fields.program_id(request.program_id)
+    fields.text("member_id", request.member_id, required=True)
+    return fields
+
+
+def _sealed_message(row: JournalEntry, program: Program, with_canonical: bool) -> types_pb2.Entry:
+    """An entry with the hashes that tie it to the one before it."""
+    entry = row.stored.entry
+    message = convert.entry_message(entry, program)
+    message.previous_hash = row.previous_hash
+    message.hash = row.stored.hash
+    if with_canonical:
+        message.canonical_form = canonical_form(entry)
+    return message

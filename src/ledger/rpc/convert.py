@@ -1,0 +1,250 @@
+"""Messages to commands and facts to messages. Fields are checked here, meaning in the core."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from typing import Any
+
+from google.protobuf import json_format, timestamp_pb2
+from google.protobuf.unknown_fields import UnknownFieldSet
+from google.type import money_pb2
+
+from ledger.core.commands import EnrollMember, RecordPurchase
+from ledger.core.earning import worth
+from ledger.core.errors import RulesInvalid, Violation
+from ledger.core.explain import describe
+from ledger.core.instants import SECOND
+from ledger.core.model import Balance, Entry, LotChange, PurchaseLine, Receipt
+from ledger.core.money import CURRENCIES
+from ledger.core.program import Program
+from ledger.rpc.fields import Fields
+from ledger.v1 import member_pb2, points_pb2, program_pb2, rules_pb2, types_pb2
+
+MAX_LINES = 1_000
+
+
+def enroll_member(
+    request: member_pb2.EnrollMemberRequest, program: Program | None
+) -> EnrollMember:
+    """The command of a request. Raises INVALID_FIELD; an unknown program is left to the caller."""
+    fields = Fields()
+    fields.program_id(request.program_id)
+    command = EnrollMember(
+        program_id=request.program_id,
+        member_id=fields.text("member_id", request.member_id)
+        or (member_id_of(program, request.request_id) if program is not None else ""),
+        request_id=fields.text("request_id", request.request_id, required=True),
+        effective_time=fields.instant("effective_time", request),
+        location_id=fields.text("location_id", request.location_id),
+        terminal_id=fields.text("terminal_id", request.terminal_id),
+    )
+    fields.finish()
+    return command
+
+
+def member_id_of(program: Program, request_id: str) -> str:
+    """The id of a member enrolled without one: a keyed hash, so that it says nothing of the request
+    and a repeat finds the same member."""
+    digest = hmac.digest(
+        program.member_key, f"{program.program_id}\n{request_id}".encode(), hashlib.sha256
+    )
+    return "m-" + base64.b32encode(digest[:15]).decode().lower()
+
+
+def record_purchase(
+    request: points_pb2.RecordPurchaseRequest | points_pb2.PreviewPurchaseRequest,
+    program: Program | None,
+) -> RecordPurchase:
+    """The command of a request. Raises INVALID_FIELD; an unknown program is left to the caller."""
+    fields = Fields()
+    request_id = ""
+    posting = False
+    if isinstance(request, points_pb2.RecordPurchaseRequest):
+        posting = True
+        request_id = fields.text("request_id", request.request_id, required=True)
+    fields.program_id(request.program_id)
+    currency = program.currency if program is not None else None
+    if not request.HasField("amount"):
+        fields.fault("amount", "is required: money in the program's currency")
+    command = RecordPurchase(
+        program_id=request.program_id,
+        member_id=fields.text("member_id", request.member_id, required=True),
+        request_id=request_id,
+        purchase_id=fields.text("purchase_id", request.purchase_id, required=posting),
+        amount=fields.money("amount", request.amount, currency)
+        if request.HasField("amount")
+        else 0,
+        lines=_lines(fields, request, currency) if request.lines else (),
+        effective_time=fields.instant("effective_time", request),
+        location_id=fields.text("location_id", request.location_id),
+        terminal_id=fields.text("terminal_id", request.terminal_id),
+    )
+    fields.finish()
+    return command
+
+
+def _lines(
+    fields: Fields,
+    request: points_pb2.RecordPurchaseRequest | points_pb2.PreviewPurchaseRequest,
+    currency: str | None,
+) -> tuple[PurchaseLine, ...]:
+    if len(request.lines) > MAX_LINES:
+        fields.fault("lines", f"has {len(request.lines)} lines, at most {MAX_LINES} are allowed")
+        return ()
+    lines = []
+    for index, line in enumerate(request.lines):
+        path = f"lines[{index}]"
+        if line.quantity < 0:
+            fields.fault(f"{path}.quantity", "must not be negative")
+        lines.append(
+            PurchaseLine(
+                sku=fields.text(f"{path}.sku", line.sku),
+                category=fields.text(f"{path}.category", line.category),
+                quantity=line.quantity,
+                amount=fields.money(f"{path}.amount", line.amount, currency),
+            )
+        )
+    total = request.amount
+    if total.currency_code in CURRENCIES and all(
+        line.amount.currency_code == total.currency_code for line in request.lines
+    ):
+        # Exact, whatever the single amounts are: sums of nanos.
+        stated = total.units * 10**9 + total.nanos
+        summed = sum(line.amount.units * 10**9 + line.amount.nanos for line in request.lines)
+        if stated != summed:
+            fields.fault("lines", "must sum to the amount")
+    return tuple(lines)
+
+
+def rules_document(rules: rules_pb2.Rules) -> dict[str, Any]:
+    """A rules message as the plain document that the core reads. Raises RULES_INVALID for fields
+    that this version does not know: a rule must not be silently without effect."""
+    if _has_unknown_fields(rules):
+        raise RulesInvalid([Violation("rules", "has fields that this version does not know")])
+    return json_format.MessageToDict(rules, preserving_proto_field_name=True)
+
+
+def _has_unknown_fields(message: Any) -> bool:
+    if len(UnknownFieldSet(message)):
+        return True
+    for field, value in message.ListFields():
+        if field.type == field.TYPE_MESSAGE:
+            parts = value if field.is_repeated else [value]
+            if any(_has_unknown_fields(part) for part in parts):
+                return True
+    return False
+
+
+def timestamp(instant: int) -> timestamp_pb2.Timestamp:
+    """A Timestamp of microseconds."""
+    seconds, micros = divmod(instant, SECOND)
+    return timestamp_pb2.Timestamp(seconds=seconds, nanos=micros * 1_000)
+
+
+def money(minor: int, currency: str) -> money_pb2.Money:
+    """Money of minor units."""
+    decimals = CURRENCIES[currency]
+    units, part = divmod(minor, 10**decimals)
+    return money_pb2.Money(
+        currency_code=currency, units=units, nanos=part * 10 ** (9 - decimals)
+    )
+
+
+def receipt_message(receipt: Receipt, program: Program) -> types_pb2.Receipt:
+    return types_pb2.Receipt(
+        entries=[entry_message(entry, program) for entry in receipt.entries],
+        balance=balance_message(receipt.balance, program),
+        replayed=receipt.replayed,
+    )
+
+
+def balance_message(balance: Balance, program: Program) -> types_pb2.Balance:
+    """A balance, with what it is worth under the rules in force at its as_of_time."""
+    message = types_pb2.Balance(
+        available_points=balance.available,
+        held_points=balance.held,
+        pending_points=balance.pending,
+        lifetime_points=balance.lifetime,
+        tier_id=balance.tier_id,
+        version=balance.version,
+        as_of_time=timestamp(balance.as_of_time),
+    )
+    lot = balance.next_expiry
+    if lot is not None and lot.expire_time is not None:
+        message.next_expiry.points = lot.points
+        message.next_expiry.expire_time.CopyFrom(timestamp(lot.expire_time))
+    value = worth(balance.available, program.in_force(balance.as_of_time).rules)
+    if value is not None:
+        message.value.CopyFrom(money(value, program.currency))
+    return message
+
+
+def entry_message(entry: Entry, program: Program) -> types_pb2.Entry:
+    """An entry without its hashes, which a receipt does not need."""
+    data = entry.data
+    message = types_pb2.Entry(
+        program_id=entry.program_id,
+        member_id=entry.member_id,
+        sequence=entry.sequence,
+        kind=f"ENTRY_KIND_{entry.kind}",
+        points=entry.points,
+        debit_account=entry.debit_account,
+        credit_account=entry.credit_account,
+        request_id=entry.request_id,
+        cause_sequence=entry.cause_sequence,
+        purchase_id=entry.purchase_id,
+        breakdown=[
+            types_pb2.BreakdownLine(
+                rule=line.rule, description=describe(line, entry, program), points=line.points
+            )
+            for line in data.breakdown
+        ],
+        lots=[lot_message(change) for change in data.lots],
+        rules_version=entry.rules_version,
+        actor=entry.actor,
+        location_id=entry.location_id,
+        terminal_id=entry.terminal_id,
+        effective_time=timestamp(entry.effective_time),
+        create_time=timestamp(entry.create_time),
+        available_points=entry.available_points,
+        held_points=entry.held_points,
+        tier_id=entry.tier_id,
+    )
+    if data.amount is not None:
+        currency = program.currency
+        message.amount.CopyFrom(money(data.amount, currency))
+        message.eligible_amount.CopyFrom(money(data.eligible or 0, currency))
+        for line in data.lines:
+            message.lines.add(
+                sku=line.sku,
+                category=line.category,
+                quantity=line.quantity,
+                amount=money(line.amount, currency),
+            )
+    return message
+
+
+def lot_message(change: LotChange) -> types_pb2.LotChange:
+    message = types_pb2.LotChange(points=change.points)
+    if change.expire_time is not None:
+        message.expire_time.CopyFrom(timestamp(change.expire_time))
+    if change.activate_time is not None:
+        message.activate_time.CopyFrom(timestamp(change.activate_time))
+    return message
+
+
+def program_message(program: Program) -> program_pb2.Program:
+    message = program_pb2.Program(
+        program_id=program.program_id,
+        display_name=program.display_name,
+        currency=program.currency,
+        time_zone=program.zone.key,
+        sandbox=program.clock_time is not None,
+        create_time=timestamp(program.create_time),
+        rules_version=program.versions[-1].version,
+    )
+    if program.clock_time is not None:
+        message.clock_time.CopyFrom(timestamp(program.clock_time))
+    return message

@@ -1,0 +1,115 @@
+"""Checks on request fields: each says what, where and what is allowed; all faults at once."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Sequence
+
+from google.protobuf import timestamp_pb2
+from google.protobuf.message import Message
+from google.type import money_pb2
+
+from ledger.core.errors import InvalidArgument, Violation, invalid
+from ledger.core.instants import EARLIEST, LATEST, SECOND, format_instant
+from ledger.core.money import CURRENCIES, MAX_AMOUNT, format_minor
+
+MAX_ID = 128
+MAX_PAGE = 1_000
+DEFAULT_PAGE = 50
+PROGRAM_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
+
+
+class Fields:
+    """Collects the violations of one request."""
+
+    def __init__(self) -> None:
+        self._violations: list[Violation] = []
+
+    def fault(self, field: str, description: str) -> None:
+        self._violations.append(Violation(field, description))
+
+    def finish(self) -> None:
+        """Raises INVALID_FIELD with everything found so far."""
+        if self._violations:
+            raise InvalidArgument(self._violations)
+
+    def text(self, field: str, value: str, *, required: bool = False, most: int = MAX_ID) -> str:
+        if not value:
+            if required:
+                self.fault(field, f"is required: 1 to {most} printable characters")
+        elif len(value) > most:
+            self.fault(field, f"has {len(value)} characters; 1 to {most} are allowed")
+        elif not value.isprintable():
+            self.fault(field, "has a character that is not printable")
+        return value
+
+    def program_id(self, value: str, field: str = "program_id") -> str:
+        if not PROGRAM_ID.fullmatch(value):
+            self.fault(
+                field,
+                "is required: 1 to 63 lower-case letters, digits and -, not beginning with -",
+            )
+        return value
+
+    def instant(self, field: str, request: Message, *, required: bool = False) -> int | None:
+        """Microseconds of an optional Timestamp field."""
+        name = field.rpartition(".")[2]
+        if not request.HasField(name):
+            if required:
+                self.fault(field, "is required: an RFC 3339 time")
+            return None
+        stamp: timestamp_pb2.Timestamp = getattr(request, name)
+        instant = stamp.seconds * SECOND + stamp.nanos // 1_000
+        if not 0 <= stamp.nanos < 1_000_000_000 or not EARLIEST <= instant < LATEST:
+            self.fault(
+                field, f"must be from {format_instant(EARLIEST)} to {format_instant(LATEST)}"
+            )
+            return None
+        return instant
+
+    def money(self, field: str, amount: money_pb2.Money, currency: str | None) -> int:
+        """Minor units of an amount ≥ 0; with a currency given it must be that one."""
+        code, units, nanos = amount.currency_code, amount.units, amount.nanos
+        decimals = CURRENCIES.get(code)
+        if decimals is None or (currency is not None and code != currency):
+            expected = f"the program's currency {currency}" if currency else "an ISO 4217 code"
+            self.fault(f"{field}.currency_code", f"must be {expected}, not {code!r}")
+            return 0
+        if units < 0 or nanos < 0:
+            self.fault(field, "must not be negative")
+            return 0
+        part, rest = divmod(nanos, 10 ** (9 - decimals))
+        if rest or nanos >= 1_000_000_000:
+            self.fault(f"{field}.nanos", f"must be whole minor units: {code} has {decimals} decimals")
+            return 0
+        minor: int = units * 10**decimals + part
+        if minor > MAX_AMOUNT:
+            self.fault(field, f"must be at most {format_minor(MAX_AMOUNT, code)}")
+            return 0
+        return minor
+
+    def page_size(self, value: int) -> int:
+        if not 0 <= value <= MAX_PAGE:
+            self.fault("page_size", f"must be from 1 to {MAX_PAGE}, or 0 for {DEFAULT_PAGE}")
+        return value or DEFAULT_PAGE
+
+
+def page_token(filters: Sequence[object], position: object) -> str:
+    """An opaque token that goes on after `position` under the same filters."""
+    text = json.dumps([filters, position], separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode()
+
+
+def page_position(token: str, filters: Sequence[object]) -> object:
+    """Where a token goes on; None without one. Raises INVALID_FIELD for a foreign token."""
+    if not token:
+        return None
+    try:
+        made_for, position = json.loads(base64.urlsafe_b64decode(token.encode()))
+    except (ValueError, TypeError):
+        raise invalid("page_token", "is not a token that a list has answered") from None
+    if made_for != filters:
+        raise invalid("page_token", "belongs to a list with other filters")
+    return position

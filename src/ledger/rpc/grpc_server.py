@@ -1,0 +1,101 @@
+"""The gRPC port: generic handlers over the dispatcher, with reflection and health.
+
+Messages are parsed here and not by grpc, so that malformed bytes are an INVALID_ARGUMENT.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc
+from google.protobuf.message import DecodeError
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from grpc_status import rpc_status
+
+from ledger.core.errors import invalid
+from ledger.rpc.dispatch import (
+    MAX_MESSAGE_BYTES,
+    MAX_METADATA_BYTES,
+    Call,
+    Dispatcher,
+    Method,
+    StatusError,
+)
+from ledger.rpc.status import to_status
+
+_OPTIONS = [
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_metadata_size", MAX_METADATA_BYTES),
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 20_000),
+    ("grpc.max_connection_age_ms", 30 * 60_000),
+    ("grpc.max_connection_age_grace_ms", 30_000),
+]
+
+
+class GrpcServer:
+    """A grpc.aio server on one address. `actor_of` tells who calls from the call's metadata."""
+
+    def __init__(self, dispatcher: Dispatcher, address: str, actor: str) -> None:
+        self._dispatcher = dispatcher
+        self._actor = actor
+        self._server = grpc.aio.server(options=_OPTIONS)
+        self._health = health.aio.HealthServicer()
+        services: dict[str, dict[str, Any]] = {}
+        for method in dispatcher.methods:
+            services.setdefault(method.service, {})[method.name] = (
+                grpc.unary_unary_rpc_method_handler(
+                    self._handler(method),
+                    request_deserializer=None,
+                    response_serializer=method.response_class.SerializeToString,
+                )
+            )
+        for service, handlers in services.items():
+            self._server.add_generic_rpc_handlers(
+                (grpc.method_handlers_generic_handler(service, handlers),)
+            )
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        self._names = [*services, health.SERVICE_NAME, reflection.SERVICE_NAME]
+        reflection.enable_server_reflection(self._names, self._server)
+        try:
+            self.port = self._server.add_insecure_port(address)
+        except RuntimeError as error:
+            raise OSError(f"can not listen on {address} for gRPC: {error}") from error
+
+    def _handler(
+        self, method: Method
+    ) -> Callable[[bytes, grpc.aio.ServicerContext[Any, Any]], Awaitable[Any]]:
+        dispatcher, actor, parse = self._dispatcher, self._actor, method.request_class.FromString
+
+        async def handle(data: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+            remaining = context.time_remaining()
+            deadline = None if remaining is None else time.monotonic() + remaining
+            try:
+                try:
+                    request = parse(data)
+                except DecodeError:
+                    fault = invalid("request", f"is not a {method.request_class.DESCRIPTOR.name}")
+                    raise StatusError(to_status(fault)) from None
+                return await dispatcher.run(method, request, Call(actor, deadline))
+            except StatusError as error:
+                await context.abort_with_status(rpc_status.to_status(error.status))
+
+        return handle
+
+    async def start(self) -> None:
+        await self._server.start()
+        for name in ("", *self._names):
+            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+
+    async def leave(self) -> None:
+        """Tell health checkers that this server is going."""
+        await self._health.enter_graceful_shutdown()
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Take no new call, let the running ones finish."""
+        await self._server.stop(grace_seconds)

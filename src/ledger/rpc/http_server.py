@@ -1,0 +1,207 @@
+"""The HTTP port: Connect JSON and gRPC-Web for the same methods, metrics and probes.
+
+connectrpc is kept behind this module. Its errors carry the same google.rpc details as on gRPC.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import uvicorn
+from connectrpc.code import Code
+from connectrpc.codec import Codec
+from connectrpc.compat import google_protobuf_binary_codec
+from connectrpc.errors import ConnectError
+from connectrpc.method import IdempotencyLevel, MethodInfo, StreamType
+from connectrpc.request import RequestContext
+from connectrpc.server import ConnectASGIApplication, Endpoint
+from google.protobuf import json_format
+from google.protobuf.message import DecodeError, Message
+from google.rpc import code_pb2, status_pb2
+from prometheus_client.exposition import choose_encoder
+from protobuf.wkt import Any as AnyDetail
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route
+
+from ledger.core.errors import invalid
+from ledger.metrics import Metrics
+from ledger.rpc.dispatch import MAX_MESSAGE_BYTES, Call, Dispatcher, Method, StatusError
+from ledger.rpc.status import to_status
+
+
+def connect_error(status: status_pb2.Status) -> ConnectError:
+    """The same status in Connect's terms."""
+    code = Code(code_pb2.Code.Name(status.code).lower().replace("cancelled", "canceled"))
+    details = [AnyDetail(type_url=any_.type_url, value=any_.value) for any_ in status.details]
+    return ConnectError(code, status.message, details)
+
+
+class JsonCodec(Codec[Message, Message]):
+    """protojson whose faults are answered like any other malformed field."""
+
+    def name(self) -> str:
+        return "json"
+
+    def encode(self, message: Message) -> bytes:
+        return json_format.MessageToJson(message, indent=None).encode()
+
+    def decode(self, data: bytes | bytearray, message_class: type[Message]) -> Message:
+        try:
+            return json_format.Parse(bytes(data) or b"{}", message_class())
+        except (json_format.ParseError, ValueError, RecursionError) as error:
+            raise _malformed(error) from None
+
+
+class BinaryCodec(Codec[Message, Message]):
+    """Binary protobuf whose faults are answered like any other malformed field."""
+
+    _codec = google_protobuf_binary_codec()
+
+    def name(self) -> str:
+        return "proto"
+
+    def encode(self, message: Message) -> bytes:
+        return message.SerializeToString()
+
+    def decode(self, data: bytes | bytearray, message_class: type[Message]) -> Message:
+        try:
+            return message_class.FromString(bytes(data))
+        except DecodeError as error:
+            raise _malformed(error) from None
+
+
+def _malformed(error: Exception) -> ConnectError:
+    text = str(error).encode(errors="replace").decode()
+    return connect_error(to_status(invalid("request", text[:300])))
+
+
+class _Application(ConnectASGIApplication[Dispatcher]):
+    """Every method of the dispatcher as one Connect application."""
+
+    def __init__(self, dispatcher: Dispatcher, actor: str) -> None:
+        self._actor = actor
+        super().__init__(
+            service=dispatcher,
+            endpoints=self._endpoints_of,
+            read_max_bytes=MAX_MESSAGE_BYTES,
+            codecs=[JsonCodec(), BinaryCodec()],
+        )
+
+    @property
+    def path(self) -> str:
+        return "/"
+
+    def _endpoints_of(self, dispatcher: Dispatcher) -> Mapping[str, Any]:
+        return {method.path: self._endpoint(dispatcher, method) for method in dispatcher.methods}
+
+    def _endpoint(self, dispatcher: Dispatcher, method: Method) -> Endpoint[Any, Any]:
+        async def call(request: Any, context: RequestContext[Any, Any]) -> Any:
+            remaining = context.timeout_ms
+            deadline = None if remaining is None else time.monotonic() + remaining / 1_000
+            try:
+                return await dispatcher.run(method, request, Call(self._actor, deadline))
+            except StatusError as error:
+                raise connect_error(error.status) from None
+
+        level = IdempotencyLevel.NO_SIDE_EFFECTS if method.safe else IdempotencyLevel.IDEMPOTENT
+        return Endpoint.unary(
+            method=MethodInfo(
+                name=method.name,
+                service_name=method.service,
+                input=method.request_class,
+                output=method.response_class,
+                idempotency_level=level,
+                stream_type=StreamType.UNARY,
+            ),
+            function=call,
+        )
+
+
+class HttpServer:
+    """uvicorn on one address, in the running event loop."""
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        metrics: Metrics,
+        address: str,
+        actor: str,
+        is_ready: Callable[[], Awaitable[bool]],
+    ) -> None:
+        self._metrics = metrics
+        self._is_ready = is_ready
+        application = Starlette(
+            routes=[
+                Route("/metrics", self._metrics_page),
+                Route("/healthz", self._alive),
+                Route("/readyz", self._ready),
+                Mount("/", _Application(dispatcher, actor)),
+            ]
+        )
+        host, _, port = address.rpartition(":")
+        self._socket = _listen(host.strip("[]"), int(port))
+        self.port: int = self._socket.getsockname()[1]
+        config = uvicorn.Config(
+            application,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            h11_max_incomplete_event_size=64 * 1024,
+            timeout_graceful_shutdown=10,
+        )
+        self._server = _Server(config)
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self._task = asyncio.create_task(self._server.serve(sockets=[self._socket]))
+        while not self._server.started:
+            if self._task.done():
+                self._task.result()
+            await asyncio.sleep(0.005)
+
+    async def stop(self) -> None:
+        """Take no new request, let the running ones finish."""
+        self._server.should_exit = True
+        if self._task is not None:
+            await self._task
+        self._socket.close()
+
+    async def _metrics_page(self, request: Request) -> Response:
+        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        return Response(encode(self._metrics.registry), media_type=content_type)
+
+    async def _alive(self, request: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def _ready(self, request: Request) -> Response:
+        ready = await self._is_ready()
+        return JSONResponse({"ready": ready}, status_code=200 if ready else 503)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without signal handlers of its own: the process decides when to stop."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Any:
+        yield
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise OSError(f"can not listen on {host}:{port} for HTTP: {error.strerror}") from error
+    listener.set_inheritable(True)
+    return listener

@@ -1,0 +1,37 @@
+"""The program of a request, with errors in their documented order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from ledger.core.errors import ProgramNotFound
+from ledger.core.program import Program
+from ledger.engine import Engine
+from ledger.rpc.fields import PROGRAM_ID
+
+Q = TypeVar("Q")
+C = TypeVar("C")
+
+
+async def program_or_refuse(
+    engine: Engine,
+    program_id: str,
+    convert: Callable[[Q, Program | None], C],
+    request: Q,
+) -> tuple[Program, C]:
+    """The program and the command of a request.
+
+    Raises INVALID_FIELD for a malformed request before PROGRAM_NOT_FOUND, although the currency of
+    an amount can only be checked with the program at hand.
+    """
+    program = engine.catalog.fresh(program_id)
+    if program is None and PROGRAM_ID.fullmatch(program_id):
+        try:
+            program = await engine.program(program_id)
+        except ProgramNotFound:
+            convert(request, None)
+            raise
+    command = convert(request, program)
+    assert program is not None  # a malformed program_id has been refused
+    return program, command

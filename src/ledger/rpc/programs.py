@@ -1,0 +1,167 @@
+"""ProgramService: programs, their rules, and the clocks of sandboxes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import sqlalchemy as sa
+from google.protobuf import json_format
+
+from ledger.core.instants import to_instant
+from ledger.core.money import CURRENCIES
+from ledger.engine import Engine
+from ledger.metrics import Metrics
+from ledger.rpc import convert
+from ledger.rpc.dispatch import Call
+from ledger.rpc.fields import Fields, page_position, page_token
+from ledger.scheduler import settle_due
+from ledger.store import programs as store
+from ledger.v1 import program_pb2, rules_pb2
+
+
+class ProgramService:
+    """See protos/ledger/v1/program.proto for what each method answers and refuses."""
+
+    def __init__(self, engine: Engine, metrics: Metrics) -> None:
+        self._engine = engine
+        self._metrics = metrics
+
+    async def CreateProgram(
+        self, request: program_pb2.CreateProgramRequest, call: Call
+    ) -> program_pb2.Program:
+        asked = request.program
+        fields = Fields()
+        fields.program_id(asked.program_id, "program.program_id")
+        fields.text("program.display_name", asked.display_name, most=200)
+        if asked.currency not in CURRENCIES:
+            fields.fault("program.currency", "must be an ISO 4217 code such as EUR")
+        if not _is_zone(asked.time_zone):
+            fields.fault("program.time_zone", "must be an IANA zone such as Europe/Berlin")
+        clock_time = fields.instant("program.clock_time", asked)
+        if clock_time is not None and not asked.sandbox:
+            fields.fault("program.clock_time", "only a sandbox has a clock of its own")
+        fields.finish()
+        now = self._engine.clock()
+        await self._engine.run(
+            lambda: store.create_program(
+                self._engine.database,
+                program_id=asked.program_id,
+                display_name=asked.display_name,
+                currency=asked.currency,
+                time_zone=asked.time_zone,
+                clock_time=(now if clock_time is None else clock_time) if asked.sandbox else None,
+                document=convert.rules_document(request.rules),
+                actor=call.actor,
+                now=now,
+            )
+        )
+        self._metrics.know_program(asked.program_id)
+        return await self._program(asked.program_id)
+
+    async def GetProgram(
+        self, request: program_pb2.GetProgramRequest, call: Call
+    ) -> program_pb2.Program:
+        fields = Fields()
+        fields.program_id(request.program_id)
+        fields.finish()
+        return await self._program(request.program_id)
+
+    async def ListPrograms(
+        self, request: program_pb2.ListProgramsRequest, call: Call
+    ) -> program_pb2.ListProgramsResponse:
+        fields = Fields()
+        size = fields.page_size(request.page_size)
+        fields.finish()
+        after = page_position(request.page_token, ["programs"]) or ""
+        ids = await self._engine.query(store.list_programs, str(after), size + 1)
+        response = program_pb2.ListProgramsResponse(
+            programs=[await self._program(program_id) for program_id in ids[:size]]
+        )
+        if len(ids) > size:
+            response.next_page_token = page_token(["programs"], ids[size - 1])
+        return response
+
+    async def PublishRules(
+        self, request: program_pb2.PublishRulesRequest, call: Call
+    ) -> program_pb2.RulesVersion:
+        fields = Fields()
+        fields.program_id(request.program_id)
+        effective_time = fields.instant("effective_time", request)
+        fields.finish()
+        expected = request.expected_version if request.HasField("expected_version") else None
+        version = await self._engine.run(
+            lambda: store.publish_rules(
+                self._engine.database,
+                program_id=request.program_id,
+                document=convert.rules_document(request.rules),
+                effective_time=effective_time,
+                expected_version=expected,
+                actor=call.actor,
+                now=self._engine.clock(),
+            )
+        )
+        await self._engine.run(self._engine.catalog.refresh, request.program_id)
+        rows = await self._engine.query(
+            store.list_rules_versions, request.program_id, version + 1, 1
+        )
+        return _version_message(rows[0])
+
+    async def ListRulesVersions(
+        self, request: program_pb2.ListRulesVersionsRequest, call: Call
+    ) -> program_pb2.ListRulesVersionsResponse:
+        fields = Fields()
+        fields.program_id(request.program_id)
+        size = fields.page_size(request.page_size)
+        fields.finish()
+        await self._engine.program(request.program_id)
+        filters = ["rules", request.program_id]
+        before = page_position(request.page_token, filters)
+        rows = await self._engine.query(
+            store.list_rules_versions, request.program_id, before, size + 1
+        )
+        response = program_pb2.ListRulesVersionsResponse(
+            rules_versions=[_version_message(row) for row in rows[:size]]
+        )
+        if len(rows) > size:
+            response.next_page_token = page_token(filters, rows[size - 1].version)
+        return response
+
+    async def AdvanceClock(
+        self, request: program_pb2.AdvanceClockRequest, call: Call
+    ) -> program_pb2.AdvanceClockResponse:
+        fields = Fields()
+        fields.program_id(request.program_id)
+        clock_time = fields.instant("clock_time", request, required=True)
+        fields.finish()
+        assert clock_time is not None
+        program_id = request.program_id
+        await self._engine.run(store.advance_clock, self._engine.database, program_id, clock_time)
+        posted = await settle_due(self._engine, program_id, clock_time, call.actor)
+        return program_pb2.AdvanceClockResponse(
+            program=await self._program(program_id), posted_entries=posted
+        )
+
+    async def _program(self, program_id: str) -> program_pb2.Program:
+        program = await self._engine.run(self._engine.catalog.refresh, program_id)
+        return convert.program_message(program)
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return bool(name)
+
+
+def _version_message(row: sa.Row[Any]) -> program_pb2.RulesVersion:
+    return program_pb2.RulesVersion(
+        program_id=row.program_id,
+        version=row.version,
+        effective_time=convert.timestamp(to_instant(row.effective_time)),
+        create_time=convert.timestamp(to_instant(row.create_time)),
+        actor=row.actor,
+        rules=json_format.ParseDict(json.loads(row.document), rules_pb2.Rules()),
+    )

@@ -1,0 +1,152 @@
+"""Wires a database, the engine and both ports together, and stops them in the right order."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+import structlog
+
+from ledger.engine import Engine
+from ledger.metrics import Metrics
+from ledger.rpc.audit import AuditService
+from ledger.rpc.balances import BalanceService
+from ledger.rpc.dispatch import DEVELOPER, Dispatcher, Method, methods_of
+from ledger.rpc.grpc_server import GrpcServer
+from ledger.rpc.http_server import HttpServer
+from ledger.rpc.members import MemberService
+from ledger.rpc.points import PointsService
+from ledger.rpc.programs import ProgramService
+from ledger.store.database import check_server, open_database
+from ledger.store.migrate import require_current
+from ledger.store.programs import list_programs
+from ledger.v1 import audit_pb2, balance_pb2, member_pb2, points_pb2, program_pb2
+
+log = structlog.get_logger(__name__)
+
+#: how long calls that were accepted may take to finish after a stop signal
+GRACE_SECONDS = 10.0
+_MAX_PROGRAMS_AT_START = 1_000
+
+
+@dataclass(frozen=True)
+class ServeOptions:
+    """What a server needs to know; the command line makes it from Settings."""
+
+    database_url: str
+    grpc_address: str
+    http_address: str
+    #: commands that may wait to be written
+    queue_limit: int = 10_000
+    #: commands written in one transaction
+    batch_limit: int = 1_000
+    #: accept a database that may lose what it acknowledged (tests only)
+    allow_unsafe_database: bool = False
+
+
+class Server:
+    """A running service. `grpc_port` and `http_port` tell the ports that 0 was replaced by."""
+
+    def __init__(self, options: ServeOptions) -> None:
+        self._metrics = Metrics()
+        self._database = open_database(
+            options.database_url, pool_size=8, application_name="ledger"
+        )
+        try:
+            check_server(self._database, allow_unsafe=options.allow_unsafe_database)
+            require_current(self._database)
+            with self._database.connect() as connection:
+                for program_id in list_programs(connection, "", _MAX_PROGRAMS_AT_START):
+                    self._metrics.know_program(program_id)
+        except BaseException:
+            self._database.dispose()
+            raise
+        self.engine = Engine(
+            self._database,
+            self._metrics,
+            batch_limit=options.batch_limit,
+            queue_limit=options.queue_limit,
+        )
+        self._dispatcher = Dispatcher(_methods(self.engine, self._metrics), self._metrics)
+        self._grpc = GrpcServer(self._dispatcher, options.grpc_address, DEVELOPER)
+        self._http = HttpServer(
+            self._dispatcher, self._metrics, options.http_address, DEVELOPER, self._is_ready
+        )
+        self.grpc_port = self._grpc.port
+        self.http_port = self._http.port
+        self._stopping = False
+
+    async def start(self) -> None:
+        await self._grpc.start()
+        await self._http.start()
+        self._metrics.database_up.set(1)
+        log.info("serving", grpc_port=self.grpc_port, http_port=self.http_port)
+
+    async def stop(self) -> None:
+        """Leave the load balancer, finish what was accepted, then let go of the database."""
+        self._stopping = True
+        await self._grpc.leave()
+        self._dispatcher.stop()
+        await asyncio.gather(self._grpc.stop(GRACE_SECONDS), self._http.stop())
+        await asyncio.to_thread(self.engine.close)
+        self._database.dispose()
+        log.info("stopped")
+
+    async def _is_ready(self) -> bool:
+        if self._stopping:
+            return False
+        try:
+            await asyncio.wait_for(self.engine.query(_ping), 2)
+        except Exception:
+            self._metrics.database_up.set(0)
+            return False
+        self._metrics.database_up.set(1)
+        return True
+
+
+def run(options: ServeOptions, on_ready: Callable[[Server], None] | None = None) -> None:
+    """Serve until SIGTERM or SIGINT. `on_ready` is called once both ports answer."""
+    if sys.platform == "win32":
+        asyncio.run(_serve(options, on_ready))
+        return
+    import uvloop
+
+    # A thread that comes back from the database should not wait 5 ms for the event loop to yield.
+    sys.setswitchinterval(0.0005)
+    uvloop.run(_serve(options, on_ready))
+
+
+async def _serve(options: ServeOptions, on_ready: Callable[[Server], None] | None) -> None:
+    server = Server(options)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    await server.start()
+    if on_ready is not None:
+        on_ready(server)
+    await stop.wait()
+    await server.stop()
+
+
+def _methods(engine: Engine, metrics: Metrics) -> list[Method]:
+    services = {
+        program_pb2: ("ProgramService", ProgramService(engine, metrics)),
+        member_pb2: ("MemberService", MemberService(engine)),
+        points_pb2: ("PointsService", PointsService(engine)),
+        balance_pb2: ("BalanceService", BalanceService(engine)),
+        audit_pb2: ("AuditService", AuditService(engine)),
+    }
+    return [
+        method
+        for module, (name, service) in services.items()
+        for method in methods_of(module.DESCRIPTOR.services_by_name[name], service)
+    ]
+
+
+def _ping(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("SELECT 1")

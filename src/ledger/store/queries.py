@@ -1,0 +1,175 @@
+"""Reads that lock nothing: accounts, entries, sums. No business rules.
+
+Each function takes a connection in autocommit mode and is one statement, so that it sees one
+snapshot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from ledger.core.instants import to_datetime, to_instant
+from ledger.core.model import Account, decode_account
+from ledger.core.verify import Sealed, StoredAccount
+from ledger.store.journal import MemberKey
+from ledger.store.rows import ENTRY_COLUMNS, entry_of, optional_instant
+
+
+#: the columns of `accounts` that a verification compares with the fold
+ACCOUNT_COLUMNS = (
+    "a.version, a.available, a.held, a.tier_id, a.status, a.due_at, a.state, a.head_hash"
+)
+
+
+class ReadAccount(NamedTuple):
+    """An account as it stands, with what a sandbox adds: its clock (µs) and rules version."""
+
+    account: Account
+    head_hash: bytes
+    clock_time: int | None
+    rules_version: int
+
+
+class JournalEntry(NamedTuple):
+    """A stored entry with the hash of the one before it."""
+
+    stored: Sealed
+    previous_hash: bytes
+
+
+class Totals(NamedTuple):
+    """Sums over a program's whole journal, and the instant (µs) of their snapshot."""
+
+    points: dict[str, int]
+    entries: int
+    as_of_time: int
+
+
+def read_accounts(
+    connection: sa.Connection, keys: Sequence[MemberKey]
+) -> dict[MemberKey, ReadAccount]:
+    """The accounts that exist, by key."""
+    rows = connection.exec_driver_sql(
+        "SELECT a.program_id, a.member_id, a.state, a.head_hash, p.clock_time, CASE WHEN p.sandbox"
+        " THEN (SELECT max(version) FROM rules_versions r WHERE r.program_id = p.program_id)"
+        " ELSE 0 END FROM unnest(%s::text[], %s::text[]) AS k (program_id, member_id)"
+        " JOIN accounts a USING (program_id, member_id) JOIN programs p USING (program_id)",
+        ([key[0] for key in keys], [key[1] for key in keys]),
+    )
+    return {
+        (row[0], row[1]): ReadAccount(
+            decode_account(row[2]), bytes(row[3]), optional_instant(row[4]), row[5]
+        )
+        for row in rows
+    }
+
+
+def read_entries(
+    connection: sa.Connection,
+    key: MemberKey,
+    *,
+    below: int | None = None,
+    sequence: int | None = None,
+    kinds: Sequence[str] = (),
+    purchase_id: str = "",
+    limit: int,
+) -> list[JournalEntry]:
+    """A member's entries, newest first, that match every filter given."""
+    conditions = ["e.program_id = %(program_id)s", "e.member_id = %(member_id)s"]
+    if below is not None:
+        conditions.append("e.sequence < %(below)s")
+    if sequence is not None:
+        conditions.append("e.sequence = %(sequence)s")
+    if kinds:
+        conditions.append("e.kind = ANY(%(kinds)s)")
+    if purchase_id:
+        conditions.append("e.purchase_id = %(purchase_id)s")
+    rows = connection.exec_driver_sql(
+        f"SELECT {ENTRY_COLUMNS}, coalesce(b.hash, decode(repeat('00', 32), 'hex'))"
+        " FROM entries e LEFT JOIN entries b ON b.program_id = e.program_id"
+        " AND b.member_id = e.member_id AND b.sequence = e.sequence - 1"
+        f" WHERE {' AND '.join(conditions)} ORDER BY e.sequence DESC LIMIT %(limit)s",
+        {
+            "program_id": key[0],
+            "member_id": key[1],
+            "below": below,
+            "sequence": sequence,
+            "kinds": list(kinds),
+            "purchase_id": purchase_id,
+            "limit": limit,
+        },
+    )
+    return [JournalEntry(entry_of(row), bytes(row[-1])) for row in rows]
+
+
+def read_journal(
+    connection: sa.Connection, key: MemberKey, until: int | None = None
+) -> list[Sealed]:
+    """A member's whole journal in order, or what had been recorded by an instant (µs)."""
+    rows = connection.exec_driver_sql(
+        f"SELECT {ENTRY_COLUMNS} FROM entries e WHERE e.program_id = %s AND e.member_id = %s"
+        " AND (%s::timestamptz IS NULL OR e.create_time <= %s) ORDER BY e.sequence",
+        (*key, *(2 * [None if until is None else to_datetime(until)])),
+    )
+    return [entry_of(row) for row in rows]
+
+
+def read_member(
+    database: sa.Engine, key: MemberKey
+) -> tuple[StoredAccount | None, list[Sealed]]:
+    """A member's account row and whole journal, in one snapshot."""
+    with database.execution_options(isolation_level="REPEATABLE READ").connect() as connection:
+        rows = connection.exec_driver_sql(
+            f"SELECT {ACCOUNT_COLUMNS} FROM accounts a WHERE program_id = %s AND member_id = %s",
+            key,
+        ).all()
+        journal = read_journal(connection, key)
+        connection.rollback()
+    return (stored_account(rows[0]) if rows else None), journal
+
+
+def stored_account(row: Sequence[Any]) -> StoredAccount:
+    """The account of a row read as ACCOUNT_COLUMNS."""
+    version, available, held, tier_id, status, due_at, state, head_hash = row
+    return StoredAccount(
+        version, available, held, tier_id, status, optional_instant(due_at), state, bytes(head_hash)
+    )
+
+
+def read_purchase(
+    connection: sa.Connection, program_id: str, purchase_id: str
+) -> tuple[str, int] | None:
+    """Member and sequence that a receipt is credited to."""
+    row = connection.exec_driver_sql(
+        "SELECT member_id, sequence FROM purchases WHERE program_id = %s AND purchase_id = %s",
+        (program_id, purchase_id),
+    ).first()
+    return None if row is None else (row[0], row[1])
+
+
+def read_due(
+    connection: sa.Connection, program_id: str, until: int, limit: int
+) -> list[str]:
+    """Members of a program for whom something falls due by an instant (µs), soonest first."""
+    rows = connection.exec_driver_sql(
+        "SELECT member_id FROM accounts WHERE program_id = %s AND due_at <= %s"
+        " ORDER BY due_at LIMIT %s",
+        (program_id, to_datetime(until), limit),
+    )
+    return [row[0] for row in rows]
+
+
+def read_totals(connection: sa.Connection, program_id: str) -> Totals:
+    """Points per ledger account and number of entries; the points of all accounts sum to zero."""
+    rows: Sequence[Any] = connection.exec_driver_sql(
+        "SELECT account, sum(points)::bigint, NULL::bigint, NULL::timestamptz FROM trial_balance"
+        " WHERE program_id = %s GROUP BY account UNION ALL"
+        " SELECT NULL, NULL, count(*), statement_timestamp() FROM entries WHERE program_id = %s",
+        (program_id, program_id),
+    ).all()
+    points = {row[0]: row[1] for row in rows if row[0] is not None}
+    counted = next(row for row in rows if row[0] is None)
+    return Totals(dict(sorted(points.items())), counted[2], to_instant(counted[3]))

@@ -1,0 +1,102 @@
+"""Rows of `entries` and entries of the core, in both directions. No business rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from ledger.core.instants import format_instant, to_instant
+from ledger.core.model import Entry, decode_entry_data, encode
+from ledger.core.verify import Sealed
+
+_COLUMNS = (
+    "program_id, member_id, sequence, kind, points, debit_account, credit_account, request_id, "
+    "fingerprint, cause_sequence, consequences, purchase_id, rules_version, actor, location_id, "
+    "terminal_id, effective_time, create_time, available_points, held_points, tier_id, data, hash"
+).split(", ")
+#: the columns an entry is written to, in the order `copy_text` writes them
+COPY_COLUMNS = ", ".join(_COLUMNS)
+#: the columns an entry is read from, in the order `entry_of` expects; `entries` must be called e
+ENTRY_COLUMNS = ", ".join(f"e.{name}" for name in _COLUMNS).replace(
+    "e.fingerprint", "encode(e.fingerprint, 'hex')"
+)
+
+#: stands for NULL in COPY text: the edge lets no control character in, so no value contains it
+COPY_NULL = "\x01"
+
+
+def entry_of(row: Sequence[Any]) -> Sealed:
+    """The entry of one row read as ENTRY_COLUMNS."""
+    data: str = row[21]
+    entry = Entry(
+        program_id=row[0],
+        member_id=row[1],
+        sequence=row[2],
+        kind=row[3],
+        points=row[4],
+        debit_account=row[5],
+        credit_account=row[6],
+        request_id=row[7] or "",
+        fingerprint=row[8] or "",
+        cause_sequence=row[9] or 0,
+        consequences=row[10],
+        purchase_id=row[11] or "",
+        rules_version=row[12],
+        actor=row[13],
+        location_id=row[14] or "",
+        terminal_id=row[15] or "",
+        effective_time=to_instant(row[16]),
+        create_time=to_instant(row[17]),
+        available_points=row[18],
+        held_points=row[19],
+        tier_id=row[20],
+        data=decode_entry_data(data),
+    )
+    return Sealed(entry, bytes(row[22]), data)
+
+
+def copy_text(entries: Iterable[tuple[Entry, bytes]]) -> str:
+    """COPY text of entries and their hashes, one line each, in the order of COPY_COLUMNS."""
+    return "".join([_copy_line(entry, digest) for entry, digest in entries])
+
+
+def _copy_line(entry: Entry, digest: bytes) -> str:
+    null = COPY_NULL
+    line = "\t".join(
+        (
+            entry.program_id,
+            entry.member_id,
+            str(entry.sequence),
+            entry.kind,
+            str(entry.points),
+            entry.debit_account,
+            entry.credit_account,
+            entry.request_id or null,
+            "\\x" + entry.fingerprint if entry.fingerprint else null,
+            str(entry.cause_sequence) if entry.cause_sequence else null,
+            str(entry.consequences),
+            entry.purchase_id or null,
+            str(entry.rules_version),
+            entry.actor,
+            entry.location_id or null,
+            entry.terminal_id or null,
+            sql_instant(entry.effective_time),
+            sql_instant(entry.create_time),
+            str(entry.available_points),
+            str(entry.held_points),
+            entry.tier_id,
+            encode(entry.data).decode(),
+            "\\x" + digest.hex(),
+        )
+    )
+    return line.replace("\\", "\\\\") + "\n"
+
+
+#: text of an instant (µs) for SQL; a batch has few different ones
+sql_instant = lru_cache(maxsize=1024)(format_instant)
+
+
+def optional_instant(moment: datetime | None) -> int | None:
+    return None if moment is None else to_instant(moment)

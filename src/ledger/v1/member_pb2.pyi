@@ -1,0 +1,57 @@
+import datetime
+
+from google.api import field_behavior_pb2 as _field_behavior_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from ledger.v1 import types_pb2 as _types_pb2
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class MemberStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    MEMBER_STATUS_UNSPECIFIED: _ClassVar[MemberStatus]
+    MEMBER_STATUS_ACTIVE: _ClassVar[MemberStatus]
+MEMBER_STATUS_UNSPECIFIED: MemberStatus
+MEMBER_STATUS_ACTIVE: MemberStatus
+
+class Member(_message.Message):
+    __slots__ = ("program_id", "member_id", "status", "enroll_time", "version")
+    PROGRAM_ID_FIELD_NUMBER: _ClassVar[int]
+    MEMBER_ID_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    ENROLL_TIME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    program_id: str
+    member_id: str
+    status: MemberStatus
+    enroll_time: _timestamp_pb2.Timestamp
+    version: int
+    def __init__(self, program_id: _Optional[str] = ..., member_id: _Optional[str] = ..., status: _Optional[_Union[MemberStatus, str]] = ..., enroll_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ...) -> None: ...
+
+class EnrollMemberRequest(_message.Message):
+    __slots__ = ("request_id", "program_id", "member_id", "effective_time", "location_id", "terminal_id")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    PROGRAM_ID_FIELD_NUMBER: _ClassVar[int]
+    MEMBER_ID_FIELD_NUMBER: _ClassVar[int]
+    EFFECTIVE_TIME_FIELD_NUMBER: _ClassVar[int]
+    LOCATION_ID_FIELD_NUMBER: _ClassVar[int]
+    TERMINAL_ID_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    program_id: str
+    member_id: str
+    effective_time: _timestamp_pb2.Timestamp
+    location_id: str
+    terminal_id: str
+    def __init__(self, request_id: _Optional[str] = ..., program_id: _Optional[str] = ..., member_id: _Optional[str] = ..., effective_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., location_id: _Optional[str] = ..., terminal_id: _Optional[str] = ...) -> None: ...
+
+class GetMemberRequest(_message.Message):
+    __slots__ = ("program_id", "member_id")
+    PROGRAM_ID_FIELD_NUMBER: _ClassVar[int]
+    MEMBER_ID_FIELD_NUMBER: _ClassVar[int]
+    program_id: str
+    member_id: str
+    def __init__(self, program_id: _Optional[str] = ..., member_id: _Optional[str] = ...) -> None: ...

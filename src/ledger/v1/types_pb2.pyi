@@ -1,0 +1,159 @@
+import datetime
+
+from google.api import field_behavior_pb2 as _field_behavior_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.type import money_pb2 as _money_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class EntryKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ENTRY_KIND_UNSPECIFIED: _ClassVar[EntryKind]
+    ENTRY_KIND_ENROLLED: _ClassVar[EntryKind]
+    ENTRY_KIND_PURCHASE: _ClassVar[EntryKind]
+    ENTRY_KIND_BONUS: _ClassVar[EntryKind]
+    ENTRY_KIND_EXPIRY: _ClassVar[EntryKind]
+    ENTRY_KIND_ACTIVATION: _ClassVar[EntryKind]
+ENTRY_KIND_UNSPECIFIED: EntryKind
+ENTRY_KIND_ENROLLED: EntryKind
+ENTRY_KIND_PURCHASE: EntryKind
+ENTRY_KIND_BONUS: EntryKind
+ENTRY_KIND_EXPIRY: EntryKind
+ENTRY_KIND_ACTIVATION: EntryKind
+
+class Entry(_message.Message):
+    __slots__ = ("program_id", "member_id", "sequence", "kind", "points", "debit_account", "credit_account", "request_id", "cause_sequence", "purchase_id", "breakdown", "lots", "rules_version", "actor", "location_id", "terminal_id", "effective_time", "create_time", "available_points", "held_points", "tier_id", "previous_hash", "hash", "canonical_form", "amount", "eligible_amount", "lines")
+    PROGRAM_ID_FIELD_NUMBER: _ClassVar[int]
+    MEMBER_ID_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    DEBIT_ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    CREDIT_ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    CAUSE_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    PURCHASE_ID_FIELD_NUMBER: _ClassVar[int]
+    BREAKDOWN_FIELD_NUMBER: _ClassVar[int]
+    LOTS_FIELD_NUMBER: _ClassVar[int]
+    RULES_VERSION_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    LOCATION_ID_FIELD_NUMBER: _ClassVar[int]
+    TERMINAL_ID_FIELD_NUMBER: _ClassVar[int]
+    EFFECTIVE_TIME_FIELD_NUMBER: _ClassVar[int]
+    CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    AVAILABLE_POINTS_FIELD_NUMBER: _ClassVar[int]
+    HELD_POINTS_FIELD_NUMBER: _ClassVar[int]
+    TIER_ID_FIELD_NUMBER: _ClassVar[int]
+    PREVIOUS_HASH_FIELD_NUMBER: _ClassVar[int]
+    HASH_FIELD_NUMBER: _ClassVar[int]
+    CANONICAL_FORM_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    ELIGIBLE_AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    LINES_FIELD_NUMBER: _ClassVar[int]
+    program_id: str
+    member_id: str
+    sequence: int
+    kind: EntryKind
+    points: int
+    debit_account: str
+    credit_account: str
+    request_id: str
+    cause_sequence: int
+    purchase_id: str
+    breakdown: _containers.RepeatedCompositeFieldContainer[BreakdownLine]
+    lots: _containers.RepeatedCompositeFieldContainer[LotChange]
+    rules_version: int
+    actor: str
+    location_id: str
+    terminal_id: str
+    effective_time: _timestamp_pb2.Timestamp
+    create_time: _timestamp_pb2.Timestamp
+    available_points: int
+    held_points: int
+    tier_id: str
+    previous_hash: bytes
+    hash: bytes
+    canonical_form: bytes
+    amount: _money_pb2.Money
+    eligible_amount: _money_pb2.Money
+    lines: _containers.RepeatedCompositeFieldContainer[PurchaseLine]
+    def __init__(self, program_id: _Optional[str] = ..., member_id: _Optional[str] = ..., sequence: _Optional[int] = ..., kind: _Optional[_Union[EntryKind, str]] = ..., points: _Optional[int] = ..., debit_account: _Optional[str] = ..., credit_account: _Optional[str] = ..., request_id: _Optional[str] = ..., cause_sequence: _Optional[int] = ..., purchase_id: _Optional[str] = ..., breakdown: _Optional[_Iterable[_Union[BreakdownLine, _Mapping]]] = ..., lots: _Optional[_Iterable[_Union[LotChange, _Mapping]]] = ..., rules_version: _Optional[int] = ..., actor: _Optional[str] = ..., location_id: _Optional[str] = ..., terminal_id: _Optional[str] = ..., effective_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., available_points: _Optional[int] = ..., held_points: _Optional[int] = ..., tier_id: _Optional[str] = ..., previous_hash: _Optional[bytes] = ..., hash: _Optional[bytes] = ..., canonical_form: _Optional[bytes] = ..., amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., eligible_amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., lines: _Optional[_Iterable[_Union[PurchaseLine, _Mapping]]] = ...) -> None: ...
+
+class BreakdownLine(_message.Message):
+    __slots__ = ("rule", "description", "points")
+    RULE_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    rule: str
+    description: str
+    points: int
+    def __init__(self, rule: _Optional[str] = ..., description: _Optional[str] = ..., points: _Optional[int] = ...) -> None: ...
+
+class LotChange(_message.Message):
+    __slots__ = ("points", "expire_time", "activate_time")
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
+    ACTIVATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    points: int
+    expire_time: _timestamp_pb2.Timestamp
+    activate_time: _timestamp_pb2.Timestamp
+    def __init__(self, points: _Optional[int] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., activate_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class PurchaseLine(_message.Message):
+    __slots__ = ("sku", "category", "quantity", "amount")
+    SKU_FIELD_NUMBER: _ClassVar[int]
+    CATEGORY_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    sku: str
+    category: str
+    quantity: int
+    amount: _money_pb2.Money
+    def __init__(self, sku: _Optional[str] = ..., category: _Optional[str] = ..., quantity: _Optional[int] = ..., amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ...) -> None: ...
+
+class Balance(_message.Message):
+    __slots__ = ("available_points", "held_points", "pending_points", "debt_points", "lifetime_points", "tier_id", "version", "as_of_time", "next_expiry", "value")
+    class NextExpiry(_message.Message):
+        __slots__ = ("points", "expire_time")
+        POINTS_FIELD_NUMBER: _ClassVar[int]
+        EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
+        points: int
+        expire_time: _timestamp_pb2.Timestamp
+        def __init__(self, points: _Optional[int] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    AVAILABLE_POINTS_FIELD_NUMBER: _ClassVar[int]
+    HELD_POINTS_FIELD_NUMBER: _ClassVar[int]
+    PENDING_POINTS_FIELD_NUMBER: _ClassVar[int]
+    DEBT_POINTS_FIELD_NUMBER: _ClassVar[int]
+    LIFETIME_POINTS_FIELD_NUMBER: _ClassVar[int]
+    TIER_ID_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    AS_OF_TIME_FIELD_NUMBER: _ClassVar[int]
+    NEXT_EXPIRY_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    available_points: int
+    held_points: int
+    pending_points: int
+    debt_points: int
+    lifetime_points: int
+    tier_id: str
+    version: int
+    as_of_time: _timestamp_pb2.Timestamp
+    next_expiry: Balance.NextExpiry
+    value: _money_pb2.Money
+    def __init__(self, available_points: _Optional[int] = ..., held_points: _Optional[int] = ..., pending_points: _Optional[int] = ..., debt_points: _Optional[int] = ..., lifetime_points: _Optional[int] = ..., tier_id: _Optional[str] = ..., version: _Optional[int] = ..., as_of_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., next_expiry: _Optional[_Union[Balance.NextExpiry, _Mapping]] = ..., value: _Optional[_Union[_money_pb2.Money, _Mapping]] = ...) -> None: ...
+
+class Receipt(_message.Message):
+    __slots__ = ("entries", "balance", "replayed")
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    BALANCE_FIELD_NUMBER: _ClassVar[int]
+    REPLAYED_FIELD_NUMBER: _ClassVar[int]
+    entries: _containers.RepeatedCompositeFieldContainer[Entry]
+    balance: Balance
+    replayed: bool
+    def __init__(self, entries: _Optional[_Iterable[_Union[Entry, _Mapping]]] = ..., balance: _Optional[_Union[Balance, _Mapping]] = ..., replayed: _Optional[bool] = ...) -> None: ...

@@ -1,0 +1,157 @@
+"""A real PostgreSQL for all tests: one server per run, one database per test.
+
+The server is the embedded one, shared by all workers of a run. Each test that asks for
+`database_url` gets a database of its own, cloned from a migrated template.
+"""
+
+import asyncio
+import fcntl
+import os
+import queue
+import shutil
+import tempfile
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import psycopg2
+import pytest
+from psycopg2.extensions import connection as Connection
+
+from ledger.rpc.serve import ServeOptions, Server
+from ledger.store import embedded
+from ledger.store.embedded import EmbeddedServer
+from ledger.store.migrate import migrate
+
+RUN_DIRECTORY = "LEDGER_TEST_RUN_DIRECTORY"
+"""Environment variable by which workers learn of the run's directory."""
+
+TEMPLATE = "ledger_template"
+
+
+def make_directory() -> Path:
+    """A new short path that other users can reach, unlike pytest's temporary directories."""
+    directory = Path(tempfile.mkdtemp(prefix="ledger-", dir="/tmp"))
+    directory.chmod(0o755)
+    return directory
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        os.environ[RUN_DIRECTORY] = str(make_directory())
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        directory = Path(os.environ.pop(RUN_DIRECTORY))
+        embedded.stop(directory / "data")
+        shutil.rmtree(directory)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[EmbeddedServer]:
+    """The server of this run. Do not stop it, or change settings outside a test's own database."""
+    with embedded.start(Path(os.environ[RUN_DIRECTORY]) / "data") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def administrator(cluster: EmbeddedServer) -> Iterator[Connection]:
+    """A superuser's connection to the server, outside of any test's database."""
+    connection = psycopg2.connect(cluster.url("postgres"))
+    connection.autocommit = True
+    yield connection
+    connection.close()
+
+
+@pytest.fixture(scope="session")
+def template(cluster: EmbeddedServer, administrator: Connection) -> str:
+    """The name of a migrated database, made once in a run, to clone with CREATE DATABASE."""
+    with (
+        open(Path(os.environ[RUN_DIRECTORY]) / "template.lock", "w") as lock,
+        administrator.cursor() as cursor,
+    ):
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        cursor.execute("SELECT FROM pg_database WHERE datname = %s", (TEMPLATE,))
+        if cursor.fetchone() is None:
+            cursor.execute("CREATE DATABASE ledger_unfinished")
+            migrate(cluster.url("ledger_unfinished"))
+            cursor.execute(f"ALTER DATABASE ledger_unfinished RENAME TO {TEMPLATE}")
+            cursor.execute(f"ALTER DATABASE {TEMPLATE} WITH ALLOW_CONNECTIONS false")
+    return TEMPLATE
+
+
+@pytest.fixture
+def database_url(
+    cluster: EmbeddedServer, administrator: Connection, template: str
+) -> Iterator[str]:
+    """The address of a migrated, empty database of the test's own, as a superuser."""
+    name = f"test_{uuid.uuid4().hex}"
+    with administrator.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        yield cluster.url(name)
+        cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@dataclass(frozen=True)
+class RunningServer:
+    """A server in a thread of this process, on a database of the test's own."""
+
+    grpc_address: str
+    http_address: str
+    #: of the superuser, for looking behind the service's back
+    database_url: str
+    service: Server
+
+    def channel(self) -> grpc.Channel:
+        """A new channel; close it when done."""
+        return grpc.insecure_channel(self.grpc_address)
+
+
+@contextmanager
+def running_server(database_url: str, **options: Any) -> Iterator[RunningServer]:
+    """Serve a database from a thread of this process until the block ends."""
+    ready: queue.Queue[Server | BaseException] = queue.Queue()
+    stop = threading.Event()
+
+    async def serve() -> None:
+        try:
+            server = Server(
+                ServeOptions(
+                    database_url, grpc_address="127.0.0.1:0", http_address="127.0.0.1:0", **options
+                )
+            )
+            await server.start()
+        except BaseException as error:
+            ready.put(error)
+            raise
+        ready.put(server)
+        await asyncio.to_thread(stop.wait)
+        await server.stop()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), name="test-server")
+    thread.start()
+    started = ready.get(timeout=30)
+    if isinstance(started, BaseException):
+        thread.join()
+        raise started
+    try:
+        yield RunningServer(
+            f"127.0.0.1:{started.grpc_port}", f"127.0.0.1:{started.http_port}", database_url, started
+        )
+    finally:
+        stop.set()
+        thread.join(timeout=30)
+    assert not thread.is_alive(), "the server did not stop within 30 s"
+
+
+@pytest.fixture
+def server(database_url: str) -> Iterator[RunningServer]:
+    """A server on an empty database of the test's own."""
+    with running_server(database_url) as running:
+        yield running
