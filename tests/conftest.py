@@ -142,7 +142,10 @@ def running_server(database_url: str, **options: Any) -> Iterator[RunningServer]
         raise started
     try:
         yield RunningServer(
-            f"127.0.0.1:{started.grpc_port}", f"127.0.0.1:{started.http_port}", database_url, started
+            f"127.0.0.1:{started.grpc_port}",
+            f"127.0.0.1:{started.http_port}",
+            database_url,
+            started,
         )
     finally:
         stop.set()

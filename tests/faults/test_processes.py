@@ -146,7 +146,7 @@ def test_a_killed_server_comes_back_with_what_was_committed(server: PrivatePostg
             cursor.execute("SELECT 1")
     with pytest.raises(psycopg2.OperationalError):
         connect(url)
-    server.restart()
+    server.start()
     assert server.postmaster_pid != first_pid
     with contextlib.closing(connect(url)) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT number FROM kept")

@@ -29,7 +29,20 @@ SOURCES = Path(embedded.__file__).parents[2]
 
 AS_ROOT = os.geteuid() == 0
 root_only = pytest.mark.skipif(not AS_ROOT, reason="needs root, to become somebody else")
-ordinary = {"user": "nobody", "group": "nogroup", "extra_groups": []} if AS_ROOT else {}
+
+#: Becomes an ordinary user, with everything imported: an interpreter of root's may be out of reach.
+BECOME = (
+    """
+import encodings.idna, os, pwd, sys
+from ledger.store import embedded
+user = pwd.getpwnam("nobody")
+os.setgroups([])
+os.setgid(user.pw_gid)
+os.setuid(user.pw_uid)
+"""
+    if AS_ROOT
+    else ""
+)
 
 #: Starts the server, says so, and waits for a line before it leaves.
 USER = """
@@ -41,7 +54,7 @@ sys.stdin.readline()
 """
 
 
-def python(script: str, *arguments: object, **options: Any) -> "subprocess.Popen[str]":
+def python(script: str, *arguments: object) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, "-c", script, *map(str, arguments)],
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(SOURCES), "PYTHONSAFEPATH": "1"},
@@ -50,14 +63,13 @@ def python(script: str, *arguments: object, **options: Any) -> "subprocess.Popen
         stderr=subprocess.PIPE,
         text=True,
         cwd="/",
-        **options,
     )
 
 
 @contextlib.contextmanager
-def user(data: Path, **options: Any) -> Iterator["subprocess.Popen[str]"]:
+def user(data: Path, become: str = "") -> Iterator["subprocess.Popen[str]"]:
     """A process that uses the server in the directory, until it is told to leave."""
-    with python(USER, data, **options) as process:
+    with python(become + USER, data) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
         assert line.strip().isdigit(), process.communicate()[1]
@@ -298,7 +310,7 @@ def test_a_server_that_does_not_start_says_why(directory: Path) -> None:
     embedded.start(data).stop_if_last()
     with (data / "postgres" / "postgresql.conf").open("a") as settings:
         settings.write("no_such_setting = 1\n")
-    with pytest.raises(EmbeddedServerError, match="does not start.*no_such_setting"):
+    with pytest.raises(EmbeddedServerError, match=r"(?s)does not start.*no_such_setting"):
         embedded.start(data)
 
 
@@ -356,7 +368,7 @@ def test_a_database_of_another_version_is_refused_with_advice(directory: Path) -
     data = directory / "data"
     embedded.start(data).stop_if_last()
     (data / "postgres" / "PG_VERSION").write_text("17\n")
-    with pytest.raises(EmbeddedServerError, match="has no version 17.*dump, and restore"):
+    with pytest.raises(EmbeddedServerError, match=r"has no version 17.*dump, and restore"):
         embedded.start(data)
 
 
@@ -396,10 +408,10 @@ def test_root_is_refused_where_the_servers_user_could_not_go_and_nothing_is_open
 @root_only
 def test_root_is_refused_what_an_ordinary_user_made(directory: Path) -> None:
     directory.chmod(0o777)
-    with user(directory / "data", **ordinary):
+    with user(directory / "data", BECOME):
         pass
     (directory / "data").chmod(0o755)
-    with pytest.raises(EmbeddedServerError, match="belongs to user nobody: run .* as that user"):
+    with pytest.raises(EmbeddedServerError, match=r"belongs to user nobody: run .* as that user"):
         embedded.start(directory / "data")
 
 
@@ -408,7 +420,7 @@ def test_an_ordinary_user_runs_it_too_beside_others(
 ) -> None:
     directory.chmod(0o777)
     data = directory / "data"
-    with user(data, **ordinary):
+    with user(data, BECOME):
         pid = embedded.status(data).pid
         uid = os.stat(f"/proc/{pid}").st_uid
         assert uid == (pwd.getpwnam("nobody").pw_uid if AS_ROOT else os.geteuid())
@@ -428,8 +440,7 @@ def test_an_ordinary_user_runs_it_too_beside_others(
 def test_an_ordinary_user_is_refused_what_root_made(
     cluster: EmbeddedServer, call: str, message: str
 ) -> None:
-    script = f"import sys; from ledger.store import embedded; {call}"
-    errors = python(script, cluster.data_dir, **ordinary).communicate()[1]
+    errors = python(BECOME + call, cluster.data_dir).communicate()[1]
     assert message in errors.splitlines()[-1]
 
 
@@ -440,9 +451,9 @@ def test_an_ordinary_user_is_refused_a_directory_it_can_not_write_or_enter(
     closed = directory / "closed"
     closed.mkdir()
     closed.chmod(0o700)
-    script = "import sys; from ledger.store import embedded; embedded.start(sys.argv[1])"
-    errors = python(script, directory / "data", **ordinary).communicate()[1]
+    script = BECOME + "embedded.start(sys.argv[1])"
+    errors = python(script, directory / "data").communicate()[1]
     assert "can not be made" in errors.splitlines()[-1]
     assert "Permission denied" in errors.splitlines()[-1]
-    errors = python(script, closed / "data", **ordinary).communicate()[1]
+    errors = python(script, closed / "data").communicate()[1]
     assert "is closed to this user" in errors.splitlines()[-1]

@@ -39,9 +39,7 @@ def run(arguments: Sequence[str]) -> int:
         return _report(failure, as_json)
     except TyperException as fault:
         if not as_json:
-            from typer.rich_utils import rich_format_error
-
-            rich_format_error(fault)  # type: ignore[arg-type]
+            fault.show()  # type: ignore[attr-defined]
             return fault.exit_code
         return _report(usage(fault.format_message() or "a command is missing"), as_json)
     except (Abort, KeyboardInterrupt):

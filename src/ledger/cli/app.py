@@ -8,13 +8,15 @@ import typer
 from typer.main import get_command
 
 from ledger.cli import database, embedded, members, points, programs, replay, serve
+from ledger.cli.help import Command, Group
 
 app = typer.Typer(
     name="ledger",
     no_args_is_help=True,
-    rich_markup_mode="rich",
+    cls=Group,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
 
@@ -50,16 +52,16 @@ _SERVER = "Run a server"
 _POINTS = "Members and points"
 _PROGRAMS = "Programs"
 
-app.command("serve", rich_help_panel=_SERVER)(serve.serve)
-app.command("migrate", rich_help_panel=_SERVER)(database.migrate)
-app.command("verify", rich_help_panel=_SERVER)(database.verify)
+app.command("serve", cls=Command, rich_help_panel=_SERVER)(serve.serve)
+app.command("migrate", cls=Command, rich_help_panel=_SERVER)(database.migrate)
+app.command("verify", cls=Command, rich_help_panel=_SERVER)(database.verify)
 app.add_typer(embedded.app, name="embedded", rich_help_panel=_SERVER)
 app.add_typer(programs.app, name="program", rich_help_panel=_PROGRAMS)
-app.command("replay", rich_help_panel=_PROGRAMS)(replay.replay)
+app.command("replay", cls=Command, rich_help_panel=_PROGRAMS)(replay.replay)
 app.add_typer(members.app, name="member", rich_help_panel=_POINTS)
-app.command("purchase", rich_help_panel=_POINTS)(points.purchase)
-app.command("balance", rich_help_panel=_POINTS)(points.balance)
-app.command("statement", rich_help_panel=_POINTS)(points.statement)
+app.command("purchase", cls=Command, rich_help_panel=_POINTS)(points.purchase)
+app.command("balance", cls=Command, rich_help_panel=_POINTS)(points.balance)
+app.command("statement", cls=Command, rich_help_panel=_POINTS)(points.statement)
 
 
 def command() -> Any:

@@ -53,8 +53,8 @@ class Failure:
     """A google.rpc.Status, unpacked. Its parts are empty where the server said nothing."""
 
     def __init__(self, status: status_pb2.Status) -> None:
-        self.code = code_pb2.Code.Name(status.code)
-        self.message = status.message
+        self.code: str = code_pb2.Code.Name(status.code)
+        self.message: str = status.message
         self.reason = ""
         self.metadata: dict[str, str] = {}
         self.violations: list[tuple[str, str]] = []
@@ -81,8 +81,11 @@ class Failure:
         message, reason, advice = self.message, self.reason, ""
         if no_answer and not reason:  # nothing that a ledger would say: it was not reached
             reason = "UNREACHABLE" if self.code == "UNAVAILABLE" else self.code
-            message = f"no ledger answers at {address} ({' '.join(message.split())})"
-            advice = "Start one with `ledger serve`, or name another with --server or LEDGER_SERVER."
+            cause = " ".join(message.split()).rpartition(": ")[2]
+            message = f"no ledger answers at {address} ({cause})"
+            advice = (
+                "Start one with `ledger serve`, or name another with --server or LEDGER_SERVER."
+            )
         return CommandFailed(
             message,
             exit_code=NO_ANSWER if no_answer else REFUSED,

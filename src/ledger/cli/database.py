@@ -36,9 +36,7 @@ def migrate(
         result = migrations.migrate(url)
     changed = result.from_revision != result.to_revision
     if json:
-        output.print_json(
-            {"fromRevision": result.from_revision, "toRevision": result.to_revision}
-        )
+        output.print_json({"fromRevision": result.from_revision, "toRevision": result.to_revision})
     elif changed:
         came_from = result.from_revision or "an empty database"
         output.done(f"migrated from {came_from} to schema {result.to_revision}")

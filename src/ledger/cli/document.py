@@ -98,7 +98,7 @@ def check(path: Path) -> tuple[ProgramDocument | None, Violations]:
     if len(content) > _MAX_BYTES:
         return None, [(str(path), "is larger than 1 MiB")]
     try:
-        data = yaml.load(content, _Loader)  # noqa: S506 (a safe loader)
+        data = yaml.load(content, _Loader)
     except yaml.YAMLError as error:
         return None, [_syntax_fault(error)]
     except RecursionError:
@@ -115,7 +115,7 @@ def dump(program: Mapping[str, Any], rules: Mapping[str, Any]) -> str:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Indents lists below their name, and does not quote `on`, as people write it."""
+    """Indents lists below their name, as people write it."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
         super().increase_indent(flow, False)
@@ -141,7 +141,7 @@ def _check_sections(data: Mapping[Any, Any]) -> tuple[ProgramDocument | None, Vi
             violations += [
                 (_under_rules(fault.field), fault.description) for fault in error.violations
             ]
-    if violations:
+    if violations or not isinstance(rules, Mapping):
         return None, violations
     return ProgramDocument(program, dict(rules)), []
 

@@ -5,15 +5,12 @@ from __future__ import annotations
 import typer
 
 from ledger.cli import options
+from ledger.cli.help import Command, Group
 
-app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-    help="The embedded PostgreSQL.",
-)
+app = typer.Typer(cls=Group, no_args_is_help=True, help="The embedded PostgreSQL.")
 
 
-@app.command()
+@app.command(cls=Command)
 def status(data_dir: options.DataDir = None, json: options.Json = False) -> None:
     """Tell whether the embedded PostgreSQL of a data directory runs.
 
@@ -41,7 +38,7 @@ def status(data_dir: options.DataDir = None, json: options.Json = False) -> None
     )
 
 
-@app.command()
+@app.command(cls=Command)
 def stop(data_dir: options.DataDir = None, json: options.Json = False) -> None:
     """Stop the embedded PostgreSQL of a data directory, whoever uses it.
 

@@ -7,13 +7,12 @@ from typing import Annotated
 import typer
 
 from ledger.cli import options
+from ledger.cli.help import Command, Group
 
-app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode="rich", help="Members of a program."
-)
+app = typer.Typer(cls=Group, no_args_is_help=True, help="Members of a program.")
 
 
-@app.command()
+@app.command(cls=Command)
 def enroll(
     member: Annotated[
         str,
@@ -66,7 +65,7 @@ def enroll(
     output.note(f"  request id {request.request_id}")
 
 
-@app.command()
+@app.command(cls=Command)
 def show(
     member: Annotated[str, typer.Argument(metavar="MEMBER", help="The member's id.")],
     program: options.Program = "",

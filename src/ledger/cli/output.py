@@ -16,8 +16,14 @@ from rich.text import Text
 from ledger.cli.failure import NO_ANSWER, CommandFailed
 
 __all__ = [
-    "console", "done", "escape", "interactive", "messages", "note", "print_failure", "print_json",
-    "print_yaml",
+    "console",
+    "done",
+    "escape",
+    "interactive",
+    "messages",
+    "note",
+    "print_failure",
+    "print_json",
 ]
 
 #: how wide a table is where nobody's terminal says
@@ -56,17 +62,6 @@ def note(text: str) -> None:
     messages().print(Text(text, style="dim"), soft_wrap=True)
 
 
-def print_yaml(text: str) -> None:
-    """YAML on stdout: coloured for a person, as it is for a file."""
-    out = console()
-    if out.is_terminal:
-        from rich.syntax import Syntax
-
-        out.print(Syntax(text, "yaml", background_color="default", word_wrap=True))
-    else:
-        print(text, end="")
-
-
 def done(text: str) -> None:
     """What was achieved, with a tick. `text` is rich markup."""
     console().print(f"[green]✓[/green] {text}", soft_wrap=True)
@@ -78,13 +73,17 @@ def print_failure(failure: CommandFailed, as_json: bool) -> None:
         print(json.dumps(failure.as_dict(), ensure_ascii=False), file=sys.stderr)
         return
     out = messages()
-    title = failure.reason or failure.code
+    title = "Error" if failure.reason == "USAGE" else failure.reason or failure.code
     out.print(f"[bold red]{escape(title)}[/]  {escape(failure.message)}", soft_wrap=True)
     for field, description in failure.violations:
         out.print(f"  [yellow]{escape(field)}[/]  {escape(description)}", soft_wrap=True)
-    if failure.metadata and not failure.violations:
-        facts = ", ".join(f"{name} {value}" for name, value in failure.metadata.items())
-        out.print(Text(f"  {facts}", style="dim"), soft_wrap=True)
+    facts = [
+        f"{name} {value}"
+        for name, value in failure.metadata.items()
+        if value not in failure.message
+    ]
+    if facts and not failure.violations:
+        out.print(Text(f"  {', '.join(facts)}", style="dim"), soft_wrap=True)
     if failure.advice:
         out.print(f"  {escape(failure.advice)}", soft_wrap=True)
     elif failure.exit_code == NO_ANSWER:

@@ -114,9 +114,7 @@ def purchase(
                 output.console().print(present.preview_text(estimate, zone))
             return
         with telling_request_id(key):
-            receipt = connection.call(
-                connection.points.RecordPurchase, request, types_pb2.Receipt
-            )
+            receipt = connection.call(connection.points.RecordPurchase, request, types_pb2.Receipt)
     if json:
         output.print_json(as_json(receipt))
         return

@@ -91,15 +91,12 @@ def balance_panel(
         distance = until(expiry.expire_time, as_of)
         note = f"good through {when} ({distance})"
         grid.add_row("Next expiry", Text(points(expiry.points), style="yellow"), note)
+    when = f"{moment(balance.as_of_time, zone)} {as_of:%Z}, version {balance.version}"
     title = Text.assemble((member_id, "bold"), " · ", program.display_name)
-    subtitle = Text(f"version {balance.version} · as of {moment(balance.as_of_time, zone)} "
-                    f"{as_of:%Z}", style="dim")
     return Panel(
-        grid,
+        Group(grid, Text(f"\nAs of {when}", style="dim")),
         title=title,
         title_align="left",
-        subtitle=subtitle,
-        subtitle_align="right",
         box=box.ROUNDED,
         padding=(0, 2),
         expand=False,
@@ -150,9 +147,17 @@ def receipt_text(receipt: types_pb2.Receipt, zone: ZoneInfo) -> RenderableType:
 
 
 def _explained(entry: types_pb2.Entry, zone: ZoneInfo) -> str:
-    parts = [f"{line.points:+,} {line.description or line.rule}" for line in entry.breakdown]
+    parts = _reasons(entry)
     lives = lives_text(entry.lots, zone)
     return " · ".join([*parts, lives] if lives else parts)
+
+
+def _reasons(entry: types_pb2.Entry) -> list[str]:
+    """Why an entry moved what it moved; a single reason needs no number of its own."""
+    lines = [(line.description or line.rule, line.points) for line in entry.breakdown]
+    if len(lines) == 1:
+        return [lines[0][0]]
+    return [f"{points:+,} {why}" for why, points in lines]
 
 
 def balance_line(balance: types_pb2.Balance) -> Text:
@@ -165,9 +170,7 @@ def balance_line(balance: types_pb2.Balance) -> Text:
     return text
 
 
-def preview_text(
-    preview: points_pb2.PreviewPurchaseResponse, zone: ZoneInfo
-) -> RenderableType:
+def preview_text(preview: points_pb2.PreviewPurchaseResponse, zone: ZoneInfo) -> RenderableType:
     """What a purchase would earn, and why."""
     head = Text.assemble(
         "  It would earn ",
@@ -228,7 +231,7 @@ def statement_table(
 def _moved(entry: types_pb2.Entry) -> Text:
     """The points an entry moved; those that only became spendable are not a gain."""
     if not entry.debit_account:
-        return Text()
+        return Text("0" if entry.breakdown else "", style="dim")
     if entry.kind == types_pb2.ENTRY_KIND_ACTIVATION:
         return Text(f"({abs(entry.points):,})", style="blue")
     return signed(entry.points)
@@ -250,12 +253,10 @@ def _what(entry: types_pb2.Entry, zone: ZoneInfo) -> Text:
         text.append(f" {entry.purchase_id}", style="bold")
     if entry.HasField("amount"):
         text.append(f"  {format_money(entry.amount)}")
-        if entry.amount != entry.eligible_amount:
-            text.append(f" ({format_money(entry.eligible_amount)} earns)", style="dim")
     if entry.location_id:
         text.append(f" at {entry.location_id}", style="dim")
-    for line in entry.breakdown:
-        text.append(f"\n{line.points:+,} {line.description or line.rule}", style="dim")
+    for reason in _reasons(entry):
+        text.append(f"\n{reason}", style="not bold dim")
     for lot in entry.lots:
         if lot.points > 0 and lot.HasField("activate_time"):
             text.append(f"\nspendable from {from_day(lot.activate_time, zone)}", style="yellow")

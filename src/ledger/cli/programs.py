@@ -8,26 +8,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ledger.cli import options
+from ledger.cli.help import Command, Group
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from ledger.cli.connection import Connection
     from ledger.cli.document import ProgramDocument
-    from ledger.v1 import program_pb2, rules_pb2
+    from ledger.v1 import program_pb2
 
-app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-    help="Programs and the rules they run by.",
-)
+app = typer.Typer(cls=Group, no_args_is_help=True, help="Programs and the rules they run by.")
 
 File = Annotated[
     Path, typer.Argument(metavar="FILE", help="A program document, YAML or JSON.", show_default="")
 ]
 
 
-@app.command()
+@app.command(cls=Command)
 def apply(
     file: File,
     server: options.Server = options.DEFAULT_SERVER,
@@ -73,7 +70,7 @@ def apply(
         )
 
 
-@app.command()
+@app.command(cls=Command)
 def validate(file: File, json: options.Json = False) -> None:
     """Check a program document offline, and show every fault with its path.
 
@@ -111,7 +108,7 @@ def validate(file: File, json: options.Json = False) -> None:
     output.done(f"{file} is a valid document for program [bold]{read.program_id}[/]")
 
 
-@app.command()
+@app.command(cls=Command)
 def show(
     program: Annotated[
         str,
@@ -144,10 +141,10 @@ def show(
         return
     for name in ("create_time", "rules_version"):
         found.ClearField(name)
-    output.print_yaml(document.dump(as_document(found), as_document(latest.rules)))
+    print(document.dump(as_document(found), as_document(latest.rules)), end="")
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def list_programs(
     server: options.Server = options.DEFAULT_SERVER,
     timeout: options.Timeout = options.DEFAULT_TIMEOUT_SECONDS,
@@ -205,9 +202,7 @@ def apply_document(
         if failure.reason != "PROGRAM_NOT_FOUND":
             raise
         create = program_pb2.CreateProgramRequest(program=wanted, rules=rules)
-        created = connection.call(
-            connection.programs.CreateProgram, create, program_pb2.Program
-        )
+        created = connection.call(connection.programs.CreateProgram, create, program_pb2.Program)
         return "created", created
     _check_unchanged(wanted, existing)
     latest = latest_rules(connection, read.program_id)
@@ -216,9 +211,7 @@ def apply_document(
     publish = program_pb2.PublishRulesRequest(
         program_id=read.program_id, rules=rules, expected_version=latest.version
     )
-    version = connection.call(
-        connection.programs.PublishRules, publish, program_pb2.RulesVersion
-    )
+    version = connection.call(connection.programs.PublishRules, publish, program_pb2.RulesVersion)
     existing.rules_version = version.version
     return "published", existing
 

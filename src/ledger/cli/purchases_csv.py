@@ -126,7 +126,9 @@ def _rows(
             return row[name].strip() if name else ""
 
         def checked(
-            name: str, read_value: Callable[[str], int], text: Callable[[str], str] = text,
+            name: str,
+            read_value: Callable[[str], int],
+            text: Callable[[str], str] = text,
             line: int = line,
         ) -> int:
             try:

@@ -221,9 +221,7 @@ class Upload:
             items = again
 
     def _count(self, item: _Item, receipt: types_pb2.Receipt) -> None:
-        issued = sum(
-            entry.points for entry in receipt.entries if entry.debit_account == "issuance"
-        )
+        issued = sum(entry.points for entry in receipt.entries if entry.debit_account == "issuance")
         if receipt.replayed:
             self.outcome.points_replayed += issued
         else:

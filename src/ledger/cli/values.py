@@ -91,5 +91,5 @@ def identifier_fault(text: str) -> str | None:
 
 def format_date(day: date) -> str:
     """`31 Jul 2027`, in English whatever the locale."""
-    months = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+    months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
     return f"{day.day} {months[day.month - 1]} {day.year}"

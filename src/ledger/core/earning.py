@@ -26,7 +26,7 @@ def earn(rules: Rules, eligible: int, earned_that_day: int) -> tuple[BreakdownLi
 
     `earned_that_day` is what purchases of the same local day have earned before.
     """
-    base = round_points(rules.rate * eligible, rules.rounding)
+    base = round_points(rules.rate.numerator * eligible, rules.rate.denominator, rules.rounding)
     lines = [BreakdownLine("base", base)]
     points = base
     if rules.cap_per_purchase is not None and points > rules.cap_per_purchase:
@@ -66,4 +66,6 @@ def lot_of(
 
 def worth(points: int, rules: Rules) -> int | None:
     """Minor units that points are worth, rounded down; None when the program states no value."""
-    return None if rules.value is None else round_points(rules.value * points, "FLOOR")
+    if rules.value is None:
+        return None
+    return rules.value.numerator * points // rules.value.denominator

@@ -5,7 +5,6 @@ LedgerError
 ├── AlreadyExists            REQUEST_ID_REUSED, PROGRAM_ALREADY_EXISTS, MEMBER_ALREADY_ENROLLED
 ├── NotFound                 PROGRAM_NOT_FOUND, MEMBER_NOT_FOUND, ENTRY_NOT_FOUND
 ├── FailedPrecondition       a business "no" to a known member; remembered under its request id
-├── ResourceExhausted        a caller's own limit
 ├── DeadlineExceeded         before running: not executed
 └── Unavailable              OVERLOADED, STORAGE_UNAVAILABLE, COMMIT_UNKNOWN, SHUTTING_DOWN
 
@@ -143,12 +142,6 @@ class NotASandbox(FailedPrecondition):
 class VersionMismatch(FailedPrecondition):
     reason = "VERSION_MISMATCH"
     template = "version {expected} was expected, but it is {actual}"
-
-
-class ResourceExhausted(LedgerError):
-    code = "RESOURCE_EXHAUSTED"
-    reason = "REQUEST_TOO_LARGE"
-    template = "the request has {size}, at most {limit} are taken"
 
 
 class DeadlineExceeded(LedgerError):

@@ -59,9 +59,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(bonus for bonus in self.bonuses if bonus.on == trigger)
 
 
-def round_points(exact: Fraction, rounding: str) -> int:
-    """Whole points of an exact figure ≥ 0; NEAREST rounds halves up."""
-    numerator, denominator = exact.numerator, exact.denominator
+def round_points(numerator: int, denominator: int, rounding: str) -> int:
+    """Whole points of an exact fraction ≥ 0; NEAREST rounds halves up."""
     if rounding == "FLOOR":
         return numerator // denominator
     if rounding == "CEILING":

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import psycopg2
@@ -17,11 +18,12 @@ import structlog
 from psycopg2 import errorcodes
 from psycopg2.extensions import cursor as Cursor
 
-from ledger.core.commands import Command, name
+from ledger.core.commands import name
 from ledger.core.errors import CommitUnknown, Internal, StorageUnavailable
 from ledger.core.model import Receipt
 from ledger.engine.batch import Batch, Item, Outcome, request_key
 from ledger.metrics import PHASES, Metrics
+from ledger.store import journal
 from ledger.store.journal import BatchConflict, RequestKey
 from ledger.store.programs import Catalog
 
@@ -68,8 +70,7 @@ class Writer:
         """The outcome of each command, in order; every one of them is durable or was not executed,
         except those answered COMMIT_UNKNOWN."""
         outcomes = self._write(items, frozenset())
-        for item, outcome in zip(items, outcomes, strict=True):
-            self._count(item.command, outcome)
+        self._count(items, outcomes)
         return outcomes
 
     def close(self) -> None:
@@ -152,6 +153,7 @@ class Writer:
     def _cursor(self) -> Cursor:
         if self._connection is None:
             self._connection = self._database.raw_connection()
+            journal.prepare(self._connection.cursor())  # type: ignore[arg-type]
         return self._connection.cursor()  # type: ignore[return-value]
 
     def _recover(self, error: Exception) -> bool:
@@ -172,19 +174,30 @@ class Writer:
             self._connection.invalidate()
             self._connection = None
 
-    def _count(self, command: Command, outcome: Outcome) -> None:
-        if isinstance(outcome, Receipt):
-            result = "replayed" if outcome.replayed else "ok"
-            if not outcome.replayed:
+    def _count(self, items: Sequence[Item], outcomes: Sequence[Outcome]) -> None:
+        commands: Counter[tuple[str, str, str]] = Counter()
+        points: Counter[tuple[str, str]] = Counter()
+        for item, outcome in zip(items, outcomes, strict=True):
+            result = _result(outcome)
+            if result is not None:
+                commands[item.command.program_id, name(item.command), result] += 1
+            if isinstance(outcome, Receipt) and not outcome.replayed:
                 for entry in outcome.entries:
-                    self._metrics.points.labels(entry.program_id, entry.kind).inc(abs(entry.points))
-        elif outcome.code in ("FAILED_PRECONDITION", "ALREADY_EXISTS", "INVALID_ARGUMENT"):
-            result = "refused"
-        elif outcome.code == "NOT_FOUND":
-            return  # an unknown program or member makes no label
-        else:
-            result = "error"
-        self._metrics.commands.labels(command.program_id, name(command), result).inc()
+                    points[entry.program_id, entry.kind] += abs(entry.points)
+        for labels, count in commands.items():
+            self._metrics.commands.labels(*labels).inc(count)
+        for moved, count in points.items():
+            self._metrics.points.labels(*moved).inc(count)
+
+
+def _result(outcome: Outcome) -> str | None:
+    """The outcome label of a command; None for an unknown program or member, which gets none."""
+    if isinstance(outcome, Receipt):
+        return "replayed" if outcome.replayed else "ok"
+    if outcome.code == "NOT_FOUND":
+        return None
+    refusals = ("FAILED_PRECONDITION", "ALREADY_EXISTS", "INVALID_ARGUMENT")
+    return "refused" if outcome.code in refusals else "error"
 
 
 def _code(error: Exception) -> str:

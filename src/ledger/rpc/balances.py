@@ -6,7 +6,7 @@ import msgspec
 
 from ledger.core.apply import fold
 from ledger.core.chain import canonical_form
-from ledger.core.errors import EntryNotFound, MemberNotFound, VersionMismatch
+from ledger.core.errors import EntryNotFound, VersionMismatch
 from ledger.core.model import balance_of
 from ledger.core.program import Program
 from ledger.engine import Engine, settled
@@ -41,8 +41,6 @@ class BalanceService:
         elif as_of_time < now:
             key = (request.program_id, request.member_id)
             journal = await self._engine.query(read_journal, key, as_of_time)
-            if not journal:
-                raise MemberNotFound(program_id=key[0], member_id=key[1])
             account = fold(stored.entry for stored in journal)
         present = settled(account, program, request.member_id, as_of_time)
         balance = balance_of(present, as_of_time)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ledger.core.commands import EnrollMember, RecordPurchase
 from ledger.core.decide import Context, decide
-from ledger.core.errors import LedgerError, MemberNotFound, ResourceExhausted, invalid
+from ledger.core.errors import LedgerError, MemberNotFound, invalid
 from ledger.core.model import PurchaseRef, balance_after
 from ledger.core.program import Program
 from ledger.engine import Engine
@@ -71,10 +71,8 @@ class PointsService:
     async def BatchWrite(
         self, request: points_pb2.BatchWriteRequest, call: Call
     ) -> points_pb2.BatchWriteResponse:
-        if not request.items:
-            raise invalid("items", f"is required: 1 to {MAX_ITEMS} items")
-        if len(request.items) > MAX_ITEMS:
-            raise ResourceExhausted(size=f"{len(request.items)} items", limit=MAX_ITEMS)
+        if not 1 <= len(request.items) <= MAX_ITEMS:
+            raise invalid("items", f"has {len(request.items)} items; 1 to {MAX_ITEMS} are allowed")
         results: list[points_pb2.BatchWriteResult] = []
         places: list[tuple[int, Program]] = []
         items: list[Item] = []

@@ -48,7 +48,7 @@ class ProgramService:
             lambda: store.create_program(
                 self._engine.database,
                 program_id=asked.program_id,
-                display_name=asked.display_name,
+                display_name=asked.display_name or asked.program_id,
                 currency=asked.currency,
                 time_zone=asked.time_zone,
                 clock_time=(now if clock_time is None else clock_time) if asked.sandbox else None,

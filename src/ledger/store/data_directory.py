@@ -99,6 +99,8 @@ def _check_path(data_dir: Path) -> None:
 def _check_reachable(path: Path, instead: str) -> None:
     """Refuses, rather than opens, directories on the way that are closed to the server's user."""
     for directory in (*reversed(path.parents), path):
+        if directory != path and not directory.is_dir():
+            return  # nothing there, or a file; making the directory will tell
         if directory.exists() and not directory.stat().st_mode & stat.S_IXOTH:
             raise EmbeddedServerError(
                 f"PostgreSQL does not run as root, and the user {SYSTEM_USER} that it would run "

@@ -20,17 +20,17 @@ import fcntl
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from urllib.parse import quote
 
 import psycopg2
 from psycopg2 import sql
-from sqlalchemy import URL
+from psycopg2.extensions import connection as Connection
 
 from ledger.store.data_directory import (
     MAJOR_VERSION,
@@ -42,10 +42,23 @@ from ledger.store.data_directory import (
     server_account,
 )
 
+__all__ = [
+    "EmbeddedServer",
+    "EmbeddedServerError",
+    "Progress",
+    "ServerStatus",
+    "start",
+    "status",
+    "stop",
+]
+
 START_TIMEOUT_SECONDS = 600
 """How long to wait for the server; recovery after a crash takes its time."""
 
 STOP_TIMEOUT_SECONDS = 60
+
+NO_PID = 2**31 - 1
+"""A pid beyond any system's largest."""
 
 LOG_LIMIT_BYTES = 10_000_000
 
@@ -97,12 +110,8 @@ class EmbeddedServer:
 
     def url(self, database: str = "ledger") -> str:
         """The address of a database, as the server's superuser."""
-        return URL.create(
-            "postgresql",
-            username="postgres",
-            database=database,
-            query={"host": str(cluster(self.data_dir)), "port": str(PORT)},
-        ).render_as_string()
+        host = quote(str(cluster(self.data_dir)), safe="/")
+        return f"postgresql://postgres@/{quote(database)}?host={host}&port={PORT}"
 
     def ensure_running(
         self,
@@ -113,16 +122,17 @@ class EmbeddedServer:
         deadline = time.monotonic() + timeout_seconds
         with _gate(self.data_dir, deadline):
             _initialize(self.data_dir)
-            _ensure_running(self.data_dir, deadline, on_progress or (lambda _: None))
-            _ensure_database(self.data_dir, "ledger")
+            connection = _connection(self.data_dir, deadline, on_progress or (lambda _: None))
+            try:
+                _ensure_database(connection, "ledger")
+            finally:
+                connection.close()
 
     def stop_if_last(self) -> bool:
         """Ends this use, and stops the server if nobody else uses it; whether it did."""
         if self._users is None or os.getpid() != self._owner:
             return False  # ended already, or this is a forked child's copy
-        atexit.unregister(self.stop_if_last)
-        os.close(self._users)
-        self._users = None
+        self._leave()
         try:
             deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
             with _gate(self.data_dir, deadline):
@@ -135,6 +145,12 @@ class EmbeddedServer:
                     os.close(alone)
         except FileNotFoundError:
             return False  # the directory is gone; a server notices that itself
+
+    def _leave(self) -> None:
+        if self._users is not None:
+            os.close(self._users)
+            self._users = None
+            atexit.unregister(self.stop_if_last)
 
     def __enter__(self) -> "EmbeddedServer":
         return self
@@ -165,6 +181,9 @@ def start(
     server = EmbeddedServer(directory, users)
     try:
         server.ensure_running(on_progress, timeout_seconds)
+    except EmbeddedServerError:
+        server._leave()  # if it is still recovering, that is not to begin again from the start
+        raise
     except BaseException:
         server.stop_if_last()
         raise
@@ -282,43 +301,49 @@ def _initialize(data_dir: Path) -> None:
     _sync(data_dir)
 
 
-def _ensure_running(data_dir: Path, deadline: float, on_progress: Progress) -> None:
+def _connection(data_dir: Path, deadline: float, on_progress: Progress) -> Connection:
+    """A connection to the server, started if it does not run."""
     begun = said = time.monotonic()
-    launched = False
-    while not _ready(data_dir):
+    log_start: int | None = None
+    while (connection := _connect(data_dir)) is None:
         server = _try_lock(data_dir / "postgres.server", fcntl.LOCK_EX)
         if server is not None:
             try:
-                if launched:
+                if log_start is not None:
                     raise EmbeddedServerError(
-                        f"the database in {data_dir} does not start: {_log_tail(data_dir)}"
+                        f"the database in {data_dir} does not start:\n{_log(data_dir, log_start)}"
                     )
-                _launch(data_dir, server)
-                launched = True
+                log_start = _launch(data_dir, server)
             finally:
                 os.close(server)
         now = time.monotonic()
+        last_line = _log(data_dir).rpartition("\n")[2]
         if now > deadline:
             raise EmbeddedServerError(
                 f"the database in {data_dir} is not ready after {now - begun:.0f} s; it may "
-                f"still become so, start again then: {_log_tail(data_dir)}"
+                f"still become so, start again then: {last_line}"
             )
         if now - said >= 1:
             said = now
-            last = _log_tail(data_dir).splitlines()[-1:] or ["…"]
-            on_progress(f"waiting for PostgreSQL, {now - begun:.0f} s: {last[0]}")
+            on_progress(f"waiting for PostgreSQL, {now - begun:.0f} s: {last_line}")
         time.sleep(0.01)
+    return connection
 
 
-def _launch(data_dir: Path, server: int) -> None:
-    """Starts the server as nobody's child, with the lock in the given descriptor for its life."""
+def _launch(data_dir: Path, server: int) -> int:
+    """Starts the server as nobody's child, with the lock in the given descriptor for its life.
+
+    Returns where in the log it begins.
+    """
     postgres = cluster(data_dir)
-    _remove_stale_pid_file(postgres)
+    for name in ("postmaster.pid", f".s.PGSQL.{PORT}.lock"):
+        _forget_stale_pid(postgres / name)
     log = data_dir / "postgres.log"
     if log.exists() and log.stat().st_size > LOG_LIMIT_BYTES:
         log.rename(data_dir / "postgres.log.old")
     binary = binaries(int((postgres / "PG_VERSION").read_text())) / "postgres"
     log.touch(mode=0o600)
+    log_start = log.stat().st_size
     with log.open("ab") as output:
         subprocess.run(
             # Through a shell that leaves at once: no zombie here if the server ends, and a
@@ -335,19 +360,29 @@ def _launch(data_dir: Path, server: int) -> None:
             **server_account(),
         )
 
+    return log_start
 
-def _remove_stale_pid_file(postgres: Path) -> None:
-    """Removes a crashed server's pid file if its pid now belongs to something else.
 
-    PostgreSQL would take that process for a server and not start, which happens often in
-    containers, where pids are small. No server of ours lives, or the lock would not be free; the
-    name is looked at lest somebody runs one by hand.
+def _forget_stale_pid(pid_file: Path) -> None:
+    """Makes a crashed server's pid file name no process, if its pid belongs to something else now.
+
+    PostgreSQL would take that process (or the server's zombie, where nobody reaps) for the server
+    and not start, which happens often in containers, where pids are small. No server of ours
+    lives, or the lock would not be free; one that somebody started by hand works in its directory.
+    The rest of the file stays: by it PostgreSQL looks for memory still shared.
     """
-    pid, _ = _postmaster(postgres.parent)
-    name = Path(f"/proc/{pid}/comm")
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        if pid is not None and name.read_text().strip() != "postgres":
-            (postgres / "postmaster.pid").unlink()
+    try:
+        pid, newline, rest = pid_file.read_text().partition("\n")
+        if not Path("/proc", pid).is_dir():
+            return
+    except FileNotFoundError:
+        return
+    try:
+        lives = Path("/proc", pid, "cwd").readlink() == pid_file.parent
+    except OSError:
+        lives = False
+    if not lives:
+        pid_file.write_text(f"{NO_PID}{newline}{rest}")
 
 
 def _stop(data_dir: Path, deadline: float) -> bool:
@@ -376,15 +411,16 @@ def _stop(data_dir: Path, deadline: float) -> bool:
         time.sleep(0.01)
 
 
-def _ready(data_dir: Path) -> bool:
+def _connect(data_dir: Path) -> Connection | None:
+    """A connection to the server; None: it does not serve (yet, or any more)."""
     if _postmaster(data_dir)[1] != "ready":
-        return False
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(str(cluster(data_dir) / f".s.PGSQL.{PORT}"))
-        except OSError:
-            return False
-    return True
+        return None
+    try:
+        return psycopg2.connect(
+            host=str(cluster(data_dir)), port=PORT, user="postgres", dbname="postgres"
+        )
+    except psycopg2.OperationalError:
+        return None
 
 
 def _postmaster(data_dir: Path) -> tuple[int | None, str]:
@@ -396,24 +432,22 @@ def _postmaster(data_dir: Path) -> tuple[int | None, str]:
         return None, ""
 
 
-def _ensure_database(data_dir: Path, name: str) -> None:
-    connection = psycopg2.connect(
-        host=str(cluster(data_dir)), port=PORT, user="postgres", dbname="postgres"
-    )
-    try:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT FROM pg_database WHERE datname = %s", (name,))
-            if cursor.fetchone() is None:
-                cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    finally:
-        connection.close()
+def _ensure_database(connection: Connection, name: str) -> None:
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT FROM pg_database WHERE datname = %s", (name,))
+        if cursor.fetchone() is None:
+            cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
 
 
-def _log_tail(data_dir: Path) -> str:
+def _log(data_dir: Path, start: int = 0) -> str:
+    """The end of what the server said, from a position in its log on."""
     log = data_dir / "postgres.log"
-    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-    return "\n".join(lines[-10:])
+    if not log.exists():
+        return ""
+    with log.open("rb") as text:
+        text.seek(max(start, log.stat().st_size - 2000))
+        return text.read().decode(errors="replace").strip()
 
 
 def _environment() -> dict[str, str]:

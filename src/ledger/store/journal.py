@@ -2,7 +2,8 @@
 
 They are called in this order inside one transaction: `begin_locked`, `find_known`, `find_entries`,
 then `append` and its companions, then `commit`. The cursor's connection is in autocommit mode, so
-that BEGIN and COMMIT are statements whose answers can be checked.
+that BEGIN and COMMIT are statements whose answers can be checked. `prepare` readies a new
+connection: planning the same statements again for every batch would cost more than running them.
 """
 
 from __future__ import annotations
@@ -26,6 +27,74 @@ from ledger.store.rows import (
     optional_instant,
     sql_instant,
 )
+
+#: A batch looks up a handful of rows in tables of millions: always by index, whatever the planner
+#: believes about tables that have just begun to grow.
+_SETTINGS = (
+    "SET plan_cache_mode = force_generic_plan",
+    "SET enable_hashjoin = off",
+    "SET enable_mergejoin = off",
+    "SET enable_seqscan = off",
+)
+
+_STATEMENTS = {
+    "lock_accounts (text[], text[])": (
+        "SELECT a.program_id, a.member_id, a.state, a.head_hash"
+        " FROM unnest($1, $2) AS k (program_id, member_id)"
+        " JOIN accounts a USING (program_id, member_id)"
+        " ORDER BY a.program_id, a.member_id FOR UPDATE OF a"
+    ),
+    "lock_clocks (text[])": (
+        "SELECT p.program_id, p.clock_time,"
+        " (SELECT max(r.version) FROM rules_versions r WHERE r.program_id = p.program_id)"
+        " FROM programs p WHERE p.program_id = ANY($1) ORDER BY p.program_id FOR SHARE OF p"
+    ),
+    "find_known (text[], text[], text[], text[], text[])": (
+        "WITH r AS MATERIALIZED"
+        " (SELECT * FROM unnest($1, $2, $3) AS r (program_id, member_id, request_id))"
+        " SELECT 'posted', e.program_id, e.member_id, e.request_id, e.sequence, e.consequences,"
+        " NULL, NULL, NULL FROM r JOIN entries e USING (program_id, member_id, request_id)"
+        " UNION ALL SELECT 'refused', f.program_id, f.member_id, f.request_id, NULL, NULL,"
+        " encode(f.fingerprint, 'hex'), f.reason, f.metadata"
+        " FROM r JOIN refusals f USING (program_id, member_id, request_id)"
+        " UNION ALL SELECT 'purchase', p.program_id, p.member_id, p.purchase_id, p.sequence,"
+        " NULL, NULL, NULL, NULL FROM unnest($4, $5) AS k (program_id, purchase_id)"
+        " JOIN purchases p USING (program_id, purchase_id)"
+    ),
+    "find_entries (text[], text[], bigint[], bigint[])": (
+        f"SELECT {ENTRY_COLUMNS} FROM unnest($1, $2, $3, $4)"
+        " AS k (program_id, member_id, first, last) JOIN entries e"
+        " ON e.program_id = k.program_id AND e.member_id = k.member_id"
+        " AND e.sequence BETWEEN k.first AND k.last"
+    ),
+    "update_accounts (text[], text[], bigint[], bigint[], bigint[], text[], text[], timestamptz[],"
+    " text[], text[], bigint[])": (
+        "UPDATE accounts a SET version = n.version, available = n.available, held = n.held,"
+        " tier_id = n.tier_id, status = n.status, due_at = n.due_at, state = n.state,"
+        " head_hash = decode(n.head, 'hex') FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,"
+        " $11) AS n (program_id, member_id, version, available, held, tier_id, status, due_at,"
+        " state, head, old_version) WHERE a.program_id = n.program_id"
+        " AND a.member_id = n.member_id AND a.version = n.old_version"
+    ),
+    "insert_accounts (text[], text[], bigint[], bigint[], bigint[], text[], text[], timestamptz[],"
+    " text[], text[])": (
+        "INSERT INTO accounts (program_id, member_id, version, available, held, tier_id, status,"
+        " due_at, state, head_hash) SELECT program_id, member_id, version, available, held,"
+        " tier_id, status, due_at, state, decode(head, 'hex')"
+        " FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) AS n (program_id, member_id,"
+        " version, available, held, tier_id, status, due_at, state, head)"
+    ),
+    "insert_purchases (text[], text[], text[], bigint[])": (
+        "INSERT INTO purchases (program_id, purchase_id, member_id, sequence)"
+        " SELECT * FROM unnest($1, $2, $3, $4)"
+    ),
+    "insert_refusals (text[], text[], text[], text[], text[], text[], text[], timestamptz[])": (
+        "INSERT INTO refusals (program_id, member_id, request_id, fingerprint, reason, metadata,"
+        " actor, create_time) SELECT program_id, member_id, request_id, decode(fingerprint, 'hex'),"
+        " reason, metadata, actor, create_time FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) AS n"
+        " (program_id, member_id, request_id, fingerprint, reason, metadata, actor, create_time)"
+    ),
+}
 
 #: (program_id, member_id)
 MemberKey = tuple[str, str]
@@ -81,6 +150,15 @@ class Known(NamedTuple):
     purchases: dict[PurchaseKey, PurchaseRef]
 
 
+def prepare(cursor: Cursor) -> None:
+    """Ready a new connection for the statements below."""
+    cursor.execute(
+        ";".join(
+            [*_SETTINGS, *(f"PREPARE {name} AS {sql}" for name, sql in _STATEMENTS.items())]
+        )
+    )
+
+
 def begin_locked(
     cursor: Cursor, keys: Collection[MemberKey]
 ) -> dict[MemberKey, LockedAccount]:
@@ -88,13 +166,7 @@ def begin_locked(
 
     This is the one place that locks; a distributed database would want `UPDATE … RETURNING` here.
     """
-    program_ids, member_ids = _columns(keys, 2)
-    cursor.execute(
-        "BEGIN; SELECT a.program_id, a.member_id, a.state, a.head_hash FROM accounts a"
-        " JOIN unnest(%s::text[], %s::text[]) AS k (program_id, member_id)"
-        " USING (program_id, member_id) ORDER BY a.program_id, a.member_id FOR UPDATE OF a",
-        (program_ids, member_ids),
-    )
+    cursor.execute("BEGIN; EXECUTE lock_accounts (%s, %s)", _columns(keys, 2))
     return {
         (row[0], row[1]): LockedAccount(decode_account(row[2]), bytes(row[3]))
         for row in cursor.fetchall()
@@ -103,12 +175,7 @@ def begin_locked(
 
 def lock_clocks(cursor: Cursor, program_ids: Collection[str]) -> dict[str, tuple[int | None, int]]:
     """Clock (µs) and latest rules version of sandboxes, kept from changing until the commit."""
-    cursor.execute(
-        "SELECT p.program_id, p.clock_time,"
-        " (SELECT max(r.version) FROM rules_versions r WHERE r.program_id = p.program_id)"
-        " FROM programs p WHERE p.program_id = ANY(%s) ORDER BY p.program_id FOR SHARE OF p",
-        (list(program_ids),),
-    )
+    cursor.execute("EXECUTE lock_clocks (%s)", [_array(program_ids)])
     return {row[0]: (optional_instant(row[1]), row[2]) for row in cursor.fetchall()}
 
 
@@ -120,20 +187,9 @@ def find_known(
     A statement of its own, after the locks: a lock wait does not refresh the snapshot of the
     statement that waited.
     """
-    request_columns = _columns(requests, 3)
-    purchase_columns = _columns(purchases, 2)
     cursor.execute(
-        "WITH r AS MATERIALIZED (SELECT * FROM unnest(%s::text[], %s::text[], %s::text[])"
-        " AS r (program_id, member_id, request_id))"
-        " SELECT 'posted', e.program_id, e.member_id, e.request_id, e.sequence, e.consequences,"
-        " NULL, NULL, NULL FROM r JOIN entries e USING (program_id, member_id, request_id)"
-        " UNION ALL SELECT 'refused', f.program_id, f.member_id, f.request_id, NULL, NULL,"
-        " encode(f.fingerprint, 'hex'), f.reason, f.metadata"
-        " FROM r JOIN refusals f USING (program_id, member_id, request_id)"
-        " UNION ALL SELECT 'purchase', p.program_id, p.member_id, p.purchase_id, p.sequence,"
-        " NULL, NULL, NULL, NULL FROM unnest(%s::text[], %s::text[]) AS k (program_id, purchase_id)"
-        " JOIN purchases p USING (program_id, purchase_id)",
-        (*request_columns, *purchase_columns),
+        "EXECUTE find_known (%s, %s, %s, %s, %s)",
+        (*_columns(requests, 3), *_columns(purchases, 2)),
     )
     known = Known({}, {}, {})
     for kind, program_id, member_id, name, sequence, more, digest, reason, metadata in cursor:
@@ -152,18 +208,11 @@ def find_entries(
 ) -> dict[MemberKey, dict[int, Sealed]]:
     """Entries of (program, member, first sequence, last sequence) ranges, by member and sequence."""
     found: dict[MemberKey, dict[int, Sealed]] = {}
-    if not ranges:
-        return found
-    cursor.execute(
-        f"SELECT {ENTRY_COLUMNS} FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::bigint[])"
-        " AS k (program_id, member_id, first, last) JOIN entries e"
-        " ON e.program_id = k.program_id AND e.member_id = k.member_id"
-        " AND e.sequence BETWEEN k.first AND k.last",
-        _columns(ranges, 4),
-    )
-    for row in cursor:
-        stored = entry_of(row)
-        found.setdefault((row[0], row[1]), {})[stored.entry.sequence] = stored
+    if ranges:
+        cursor.execute("EXECUTE find_entries (%s, %s, %s, %s)", _columns(ranges, 4))
+        for row in cursor:
+            sealed = entry_of(row)
+            found.setdefault((row[0], row[1]), {})[sealed.entry.sequence] = sealed
     return found
 
 
@@ -194,41 +243,23 @@ def save_accounts(cursor: Cursor, saved: Iterable[SavedAccount]) -> None:
             None if due is None else sql_instant(due),
             encode(account).decode(),
             head_hash.hex(),
-            old_version,
         )
-        (changed if old_version else new).append(row)
-    source = (
-        "unnest(%s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[],"
-        " %s::text[], %s::timestamptz[], %s::text[], %s::text[], %s::bigint[]) AS n (program_id,"
-        " member_id, version, available, held, tier_id, status, due_at, state, head, old_version)"
-    )
+        if old_version:
+            changed.append((*row, old_version))
+        else:
+            new.append(row)
     if changed:
-        cursor.execute(
-            "UPDATE accounts a SET version = n.version, available = n.available, held = n.held,"
-            " tier_id = n.tier_id, status = n.status, due_at = n.due_at, state = n.state,"
-            f" head_hash = decode(n.head, 'hex') FROM {source} WHERE a.program_id = n.program_id"
-            " AND a.member_id = n.member_id AND a.version = n.old_version",
-            _columns(changed, 11),
-        )
+        cursor.execute(f"EXECUTE update_accounts ({_marks(11)})", _columns(changed, 11))
         _require(cursor, len(changed))
     if new:
-        cursor.execute(
-            "INSERT INTO accounts (program_id, member_id, version, available, held, tier_id,"
-            " status, due_at, state, head_hash) SELECT program_id, member_id, version, available,"
-            f" held, tier_id, status, due_at, state, decode(head, 'hex') FROM {source}",
-            _columns(new, 11),
-        )
+        cursor.execute(f"EXECUTE insert_accounts ({_marks(10)})", _columns(new, 10))
         _require(cursor, len(new))
 
 
 def save_purchases(cursor: Cursor, purchases: Sequence[tuple[str, str, str, int]]) -> None:
     """Insert (program_id, purchase_id, member_id, sequence) of receipts that were credited."""
     if purchases:
-        cursor.execute(
-            "INSERT INTO purchases (program_id, purchase_id, member_id, sequence)"
-            " SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::bigint[])",
-            _columns(purchases, 4),
-        )
+        cursor.execute(f"EXECUTE insert_purchases ({_marks(4)})", _columns(purchases, 4))
         _require(cursor, len(purchases))
 
 
@@ -247,23 +278,17 @@ def save_refusals(cursor: Cursor, refusals: Sequence[NewRefusal]) -> None:
         )
         for new in refusals
     ]
-    cursor.execute(
-        "INSERT INTO refusals (program_id, member_id, request_id, fingerprint, reason, metadata,"
-        " actor, create_time) SELECT program_id, member_id, request_id, decode(fingerprint, 'hex'),"
-        " reason, metadata, actor, create_time FROM unnest(%s::text[], %s::text[], %s::text[],"
-        " %s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[]) AS n (program_id,"
-        " member_id, request_id, fingerprint, reason, metadata, actor, create_time)",
-        _columns(rows, 8),
-    )
+    cursor.execute(f"EXECUTE insert_refusals ({_marks(8)})", _columns(rows, 8))
     _require(cursor, len(rows))
 
 
 def commit(cursor: Cursor) -> None:
     """COMMIT, and believe only an answer that says so.
 
-    The COMMIT of a failed transaction answers ROLLBACK without an error.
+    The COMMIT of a failed transaction answers ROLLBACK without an error. And one that waits for a
+    synchronous replica must not be cancelled: it would report success for what is not replicated.
     """
-    cursor.execute("COMMIT")
+    cursor.execute("SET LOCAL statement_timeout = 0; COMMIT")
     if cursor.statusmessage != "COMMIT":
         raise BatchConflict(f"COMMIT was answered with {cursor.statusmessage}")
 
@@ -273,8 +298,28 @@ def _require(cursor: Cursor, rows: int) -> None:
         raise BatchConflict(f"{cursor.rowcount} rows were written, {rows} were meant")
 
 
-def _columns(rows: Collection[Sequence[object]], width: int) -> list[list[object]]:
-    """Rows turned into one array per column."""
+def _marks(count: int) -> str:
+    return ", ".join(["%s"] * count)
+
+
+def _columns(rows: Collection[Sequence[object]], width: int) -> list[str]:
+    """Rows turned into one array literal per column."""
     if not rows:
-        return [[] for _ in range(width)]
-    return [list(column) for column in zip(*rows, strict=True)]
+        return ["{}"] * width
+    return [_array(column) for column in zip(*rows, strict=True)]
+
+
+def _array(values: Collection[object]) -> str:
+    """An array literal of texts (or None) or of integers.
+
+    One constant is much quicker to parse than an ARRAY[…] of many. Control characters, which no
+    value contains, mark the places where quotes must not be escaped.
+    """
+    if not values:
+        return "{}"
+    if isinstance(next(iter(values)), int):
+        return "{" + ",".join(map(str, values)) + "}"
+    texts = "\x01".join(["\x02" if value is None else str(value) for value in values])
+    escaped = texts.replace("\\", "\\\\").replace('"', '\\"')
+    quoted = '{"' + escaped.replace("\x01", '","') + '"}'
+    return quoted.replace('"\x02"', "NULL")

@@ -20,13 +20,13 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from ledger.core.errors import (
+    EffectiveTimeOutOfRange,
     NotASandbox,
     ProgramAlreadyExists,
     ProgramNotFound,
     VersionMismatch,
-    invalid,
 )
-from ledger.core.instants import SECOND, format_instant, to_datetime, to_instant
+from ledger.core.instants import LATEST, SECOND, format_instant, to_datetime, to_instant
 from ledger.core.program import Program, RulesVersion
 from ledger.core.rules import read_rules
 from ledger.store.rows import optional_instant
@@ -159,7 +159,8 @@ def publish_rules(
     """Store the next rules version and answer its number.
 
     It takes effect at effective_time (µs): by default as soon as every process knows it, never
-    earlier than that. Raises PROGRAM_NOT_FOUND, RULES_INVALID, INVALID_FIELD, VERSION_MISMATCH.
+    earlier than that. Raises PROGRAM_NOT_FOUND, RULES_INVALID, EFFECTIVE_TIME_OUT_OF_RANGE,
+    VERSION_MISMATCH.
     """
     with _transaction(database) as connection:
         row = connection.execute(
@@ -171,7 +172,7 @@ def publish_rules(
         clock_time = optional_instant(row.clock_time)
         earliest = now + RULES_LEAD if clock_time is None else clock_time
         if effective_time is not None and effective_time < earliest:
-            raise invalid("effective_time", f"must be {format_instant(earliest)} or later")
+            raise _out_of_range(effective_time, earliest)
         latest = connection.execute(
             sa.select(sa.func.max(rules_versions.c.version)).where(
                 rules_versions.c.program_id == program_id
@@ -190,7 +191,7 @@ def advance_clock(database: sa.Engine, program_id: str, clock_time: int) -> None
     """Move a sandbox's clock forward to clock_time (µs).
 
     Waits for the commands that are being decided under the old time. Raises PROGRAM_NOT_FOUND,
-    NOT_A_SANDBOX, INVALID_FIELD (backwards).
+    NOT_A_SANDBOX, EFFECTIVE_TIME_OUT_OF_RANGE (backwards).
     """
     with _transaction(database) as connection:
         row = connection.execute(
@@ -202,7 +203,7 @@ def advance_clock(database: sa.Engine, program_id: str, clock_time: int) -> None
             raise NotASandbox(program_id=program_id)
         present = to_instant(row.clock_time)
         if clock_time < present:
-            raise invalid("clock_time", f"must be {format_instant(present)} or later")
+            raise _out_of_range(clock_time, present)
         connection.execute(
             sa.update(programs)
             .where(programs.c.program_id == program_id)
@@ -244,6 +245,14 @@ def _insert_version(
             actor=actor,
             create_time=to_datetime(now),
         )
+    )
+
+
+def _out_of_range(instant: int, earliest: int) -> EffectiveTimeOutOfRange:
+    return EffectiveTimeOutOfRange(
+        effective_time=format_instant(instant),
+        earliest=format_instant(earliest),
+        latest=format_instant(LATEST),
     )
 
 

@@ -1,0 +1,175 @@
+"""`ledger serve`: runs a server. Imports typer only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ledger.cli import options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ledger.config import Settings
+    from ledger.rpc.serve import Server
+
+
+def serve(
+    grpc_address: Annotated[
+        str | None,
+        typer.Option(
+            "--grpc-address",
+            metavar="HOST:PORT",
+            help="Where gRPC is served. Default: LEDGER_GRPC_ADDRESS, else 127.0.0.1:50051.",
+        ),
+    ] = None,
+    http_address: Annotated[
+        str | None,
+        typer.Option(
+            "--http-address",
+            metavar="HOST:PORT",
+            help="Where JSON, gRPC-Web, /metrics, /healthz and /readyz are served. Default: "
+            "LEDGER_HTTP_ADDRESS, else 127.0.0.1:8080.",
+        ),
+    ] = None,
+    database_url: options.DatabaseUrl = None,
+    data_dir: options.DataDir = None,
+    demo: Annotated[
+        bool,
+        typer.Option(
+            "--demo", help="Make a coffee shop's program with a few purchases to look at."
+        ),
+    ] = False,
+    demo_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--demo-file",
+            metavar="FILE",
+            help="Apply this program document instead, without purchases.",
+            show_default=False,
+        ),
+    ] = None,
+    log_format: Annotated[
+        str | None,
+        typer.Option(
+            "--log-format",
+            metavar="FORMAT",
+            help="console or json. Default: LEDGER_LOG_FORMAT, else console.",
+            rich_help_panel="Operation",
+        ),
+    ] = None,
+    log_level: Annotated[
+        str | None,
+        typer.Option(
+            "--log-level",
+            metavar="LEVEL",
+            help="debug, info, warning or error. Default: LEDGER_LOG_LEVEL, else info.",
+            rich_help_panel="Operation",
+        ),
+    ] = None,
+    queue_limit: Annotated[
+        int | None,
+        typer.Option(
+            "--queue-limit",
+            metavar="N",
+            help="Writes that may wait; more are refused as OVERLOADED. Default: "
+            "LEDGER_QUEUE_LIMIT, else 10000.",
+            rich_help_panel="Operation",
+        ),
+    ] = None,
+    batch_limit: Annotated[
+        int | None,
+        typer.Option(
+            "--batch-limit",
+            metavar="N",
+            help="Most writes in one transaction. Default: LEDGER_BATCH_LIMIT, else 1000.",
+            rich_help_panel="Operation",
+        ),
+    ] = None,
+    allow_unsafe_database: options.AllowUnsafeDatabase = None,
+    json: Annotated[
+        bool,
+        typer.Option(
+            "--json",
+            help="Print one JSON document with the addresses when ready; log as JSON.",
+        ),
+    ] = False,
+) -> None:
+    """Run a server until it is told to stop (Ctrl-C or SIGTERM).
+
+    Without a database address it runs an embedded PostgreSQL, whose data stays
+    in --data-dir, and brings its schema up to date. A database given by URL
+    must have been migrated with `ledger migrate`.
+
+    No credentials can be configured yet: every caller is an administrator, so
+    only loopback addresses are served (development mode).
+
+    Examples:
+      ledger serve --demo
+      ledger serve --data-dir /var/lib/ledger --log-format json
+      ledger serve --database-url postgresql://ledger@db.internal/ledger
+    """
+    from ledger.cli import document, logging
+    from ledger.cli.place import open_place, settings
+
+    chosen = settings(
+        grpc_address=grpc_address,
+        http_address=http_address,
+        database_url=database_url,
+        data_dir=data_dir,
+        log_format="json" if json and log_format is None else log_format,
+        log_level=log_level,
+        queue_limit=queue_limit,
+        batch_limit=batch_limit,
+        allow_unsafe_database=allow_unsafe_database,
+    )
+    if demo_file is not None:
+        document.load(demo_file)  # its faults are better known before than after the start
+    logging.configure(chosen.log_format, chosen.log_level)
+    with open_place(chosen) as url:
+        _serve(chosen, url, _when_ready(chosen, demo, demo_file, json))
+
+
+def _serve(chosen: Settings, url: str, on_ready: Callable[[Server], None]) -> None:
+    from ledger.rpc.serve import ServeOptions, run
+    from ledger.store.migrate import migrate
+
+    if chosen.database_url is None:
+        migrate(url)
+    run(
+        ServeOptions(
+            database_url=url,
+            grpc_address=chosen.grpc_address,
+            http_address=chosen.http_address,
+            queue_limit=chosen.queue_limit,
+            batch_limit=chosen.batch_limit,
+            allow_unsafe_database=chosen.allow_unsafe_database,
+        ),
+        on_ready,
+    )
+
+
+def _when_ready(
+    chosen: Settings, demo: bool, demo_file: Path | None, json: bool
+) -> Callable[[Server], None]:
+    """What to do once both ports answer. It must not hold up the server, which calls it."""
+    from threading import Thread
+
+    from ledger.cli import output, welcome
+    from ledger.config import split_address
+
+    def ready(server: Server) -> None:
+        grpc_host, _ = split_address(chosen.grpc_address)
+        http_host, _ = split_address(chosen.http_address)
+        addresses = welcome.Addresses(
+            welcome.join(grpc_host, server.grpc_port), welcome.join(http_host, server.http_port)
+        )
+        if json:
+            output.print_json({"grpcAddress": addresses.grpc, "httpAddress": addresses.http})
+        welcome.warn_of_development_mode(chosen.log_format)
+        arguments = (addresses, demo, demo_file, chosen.log_format)
+        Thread(target=welcome.welcome, args=arguments, name="welcome", daemon=True).start()
+
+    return ready

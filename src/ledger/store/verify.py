@@ -1,0 +1,304 @@
+"""Re-check everything that is stored, in parallel, in one snapshot, while the service runs.
+
+Members are walked in key order in chunks; each chunk is folded again from its entries by
+core.verify and compared with the accounts, and the receipts credited are compared with the
+entries. At the end the totals of each program must agree: what the accounts hold is what the
+journal moved there, and all ledger accounts together are zero.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from ledger.core.model import AVAILABLE, PENDING
+from ledger.core.verify import Sealed, StoredAccount, verify_member
+from ledger.store.database import open_database
+from ledger.store.journal import MemberKey
+from ledger.store.queries import ACCOUNT_COLUMNS, stored_account
+from ledger.store.rows import ENTRY_COLUMNS, entry_of
+
+_CHUNK_MEMBERS = 1_000
+_FETCH_ROWS = 5_000
+#: below every key, above every key
+_LOWEST = ("", "")
+_HIGHEST = ("\U0010ffff", "")
+
+
+class Finding(NamedTuple):
+    """Something stored that contradicts the journal. sequence 0 = not one entry's fault."""
+
+    check: str
+    program_id: str
+    member_id: str
+    sequence: int
+    detail: str
+
+
+@dataclass
+class Report:
+    """What a verification covered and found; `findings` is empty when everything holds."""
+
+    members: int = 0
+    entries: int = 0
+    findings: list[Finding] = field(default_factory=list)
+    #: points per program and ledger account
+    totals: dict[str, dict[str, int]] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+class _Task(NamedTuple):
+    url: str
+    snapshot: str
+    program_id: str | None
+    low: MemberKey
+    high: MemberKey
+
+
+class _Part(NamedTuple):
+    """What one chunk adds to the report."""
+
+    members: int
+    entries: int
+    findings: list[Finding]
+    moved: Counter[tuple[str, str]]
+    held: Counter[tuple[str, str]]
+
+
+def verify(
+    url: str,
+    *,
+    program_id: str | None = None,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Report:
+    """Verify all programs, or one, with `workers` processes (default: one per core).
+
+    `progress` is called with the members done and the members in all.
+    """
+    began = time.monotonic()
+    report = Report()
+    moved: Counter[tuple[str, str]] = Counter()
+    held: Counter[tuple[str, str]] = Counter()
+    database = open_database(url, pool_size=1, application_name="ledger-verify")
+    try:
+        with _snapshot(database) as (connection, snapshot):
+            total = _count(connection, program_id)
+            tasks = list(_tasks(connection, url, snapshot, program_id))
+            for part in _run(tasks, workers or os.cpu_count() or 1):
+                report.members += part.members
+                report.entries += part.entries
+                report.findings.extend(part.findings)
+                moved.update(part.moved)
+                held.update(part.held)
+                if progress is not None:
+                    progress(report.members, max(total, report.members))
+            report.findings.extend(_check_outcomes(connection, program_id))
+    finally:
+        database.dispose()
+    report.findings.extend(_check_totals(moved, held))
+    report.findings.sort()
+    for (program, account), points in sorted(moved.items()):
+        report.totals.setdefault(program, {})[account] = points
+    report.seconds = time.monotonic() - began
+    return report
+
+
+@contextmanager
+def _snapshot(
+    database: sa.Engine, of: str | None = None
+) -> Iterator[tuple[sa.Connection, str]]:
+    """A read-only connection that sees one snapshot: its own, or another session's."""
+    with database.connect() as connection:
+        connection.exec_driver_sql("SET statement_timeout = 0")
+        connection.exec_driver_sql("SET idle_in_transaction_session_timeout = 0")
+        connection.exec_driver_sql("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        try:
+            if of is not None:
+                connection.exec_driver_sql(f"SET TRANSACTION SNAPSHOT '{of}'")
+            name = connection.exec_driver_sql("SELECT pg_export_snapshot()").scalar_one()
+            yield connection, str(name)
+        finally:
+            connection.exec_driver_sql("ROLLBACK")
+
+
+def _count(connection: sa.Connection, program_id: str | None) -> int:
+    return int(
+        connection.exec_driver_sql(
+            "SELECT count(*) FROM accounts WHERE %s::text IS NULL OR program_id = %s",
+            (program_id, program_id),
+        ).scalar_one()
+    )
+
+
+def _tasks(
+    connection: sa.Connection, url: str, snapshot: str, program_id: str | None
+) -> Iterator[_Task]:
+    """Key ranges of about _CHUNK_MEMBERS members; together they cover every key there is."""
+    rows = connection.exec_driver_sql(
+        "SELECT program_id, member_id FROM (SELECT program_id, member_id, row_number() OVER"
+        " (ORDER BY program_id, member_id) AS place FROM accounts"
+        " WHERE %s::text IS NULL OR program_id = %s) AS numbered"
+        f" WHERE place %% {_CHUNK_MEMBERS} = 0 ORDER BY program_id, member_id",
+        (program_id, program_id),
+    )
+    bounds = [_LOWEST, *((row[0], row[1]) for row in rows), _HIGHEST]
+    for low, high in zip(bounds, bounds[1:], strict=False):
+        yield _Task(url, snapshot, program_id, low, high)
+
+
+def _run(tasks: Sequence[_Task], workers: int) -> Iterator[_Part]:
+    if workers == 1 or len(tasks) == 1:
+        yield from map(_verify_chunk, tasks)
+        return
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(min(workers, len(tasks))) as pool:
+        yield from pool.imap_unordered(_verify_chunk, tasks)
+
+
+_databases: dict[str, sa.Engine] = {}
+
+
+def _verify_chunk(task: _Task) -> _Part:
+    """Verify the members of one key range; runs in a worker process, whose database it keeps."""
+    database = _databases.get(task.url)
+    if database is None:
+        database = open_database(task.url, pool_size=1, application_name="ledger-verify")
+        _databases[task.url] = database
+    part = _Part(0, 0, [], Counter(), Counter())
+    with _snapshot(database, task.snapshot) as (connection, _):
+        accounts = _read_accounts(connection, task)
+        journals = groupby(_read_entries(connection, task), _key_of)
+        receipts = _read_receipts(connection, task)
+        members = _verify_journals(journals, accounts, receipts, part)
+        for key, stored in accounts.items():
+            if stored.version:
+                detail = f"stands at version {stored.version}, but has no entries"
+                part.findings.append(Finding("account", *key, 0, detail))
+        for program_id, member_id, purchase_id, sequence in receipts:
+            detail = f"purchase {purchase_id} is credited to an entry that is not that purchase"
+            part.findings.append(Finding("purchases", program_id, member_id, sequence, detail))
+    return part._replace(members=members + len(accounts))
+
+
+def _verify_journals(
+    journals: Iterable[tuple[MemberKey, Iterator[Sealed]]],
+    accounts: dict[MemberKey, StoredAccount],
+    receipts: set[tuple[str, str, str, int]],
+    part: _Part,
+) -> int:
+    """Fold each journal; takes what it accounts for out of accounts and receipts."""
+    members = 0
+    for key, journal in journals:
+        members += 1
+        program_id = key[0]
+        entries = list(journal)
+        for sealed in entries:
+            entry = sealed.entry
+            if entry.points:
+                part.moved[program_id, entry.debit_account] -= abs(entry.points)
+                part.moved[program_id, entry.credit_account] += abs(entry.points)
+            if entry.kind == "PURCHASE":
+                receipt = (*key, entry.purchase_id, entry.sequence)
+                if receipt in receipts:
+                    receipts.remove(receipt)
+                else:
+                    detail = f"purchase {entry.purchase_id} is not in the list of receipts"
+                    part.findings.append(Finding("purchases", *key, entry.sequence, detail))
+        stored = accounts.pop(key, None)
+        if stored is not None:
+            part.held[program_id, AVAILABLE] += stored.available
+        verified = verify_member(entries, stored)
+        part.held[program_id, PENDING] += verified.account.pending
+        part.findings.extend(
+            Finding(found.check, *key, found.sequence, found.detail)
+            for found in verified.findings
+        )
+        part = part._replace(entries=part.entries + verified.entries)
+    return members
+
+
+def _read_accounts(connection: sa.Connection, task: _Task) -> dict[MemberKey, StoredAccount]:
+    rows = connection.exec_driver_sql(
+        f"SELECT {ACCOUNT_COLUMNS}, a.program_id, a.member_id FROM accounts a"
+        f" WHERE {_range('a')}",
+        _bounds(task),
+    )
+    return {(row[8], row[9]): stored_account(row[:8]) for row in rows}
+
+
+def _read_entries(connection: sa.Connection, task: _Task) -> Iterator[Sealed]:
+    rows = connection.execution_options(stream_results=True, max_row_buffer=_FETCH_ROWS)
+    result = rows.exec_driver_sql(
+        f"SELECT {ENTRY_COLUMNS} FROM entries e WHERE {_range('e')}"
+        " ORDER BY e.program_id, e.member_id, e.sequence",
+        _bounds(task),
+    )
+    for row in result:
+        yield entry_of(row)
+
+
+def _read_receipts(connection: sa.Connection, task: _Task) -> set[tuple[str, str, str, int]]:
+    """Receipts of the range's members: (program, member, purchase, sequence)."""
+    rows = connection.exec_driver_sql(
+        "SELECT p.program_id, p.member_id, p.purchase_id, p.sequence FROM purchases p"
+        f" WHERE {_range('p')}",
+        _bounds(task),
+    )
+    return {tuple(row) for row in rows}
+
+
+def _range(alias: str) -> str:
+    return (
+        f"({alias}.program_id, {alias}.member_id) >= (%s, %s)"
+        f" AND ({alias}.program_id, {alias}.member_id) < (%s, %s)"
+        f" AND (%s::text IS NULL OR {alias}.program_id = %s)"
+    )
+
+
+def _bounds(task: _Task) -> tuple[Any, ...]:
+    return (*task.low, *task.high, task.program_id, task.program_id)
+
+
+def _key_of(sealed: Sealed) -> MemberKey:
+    return sealed.entry.program_id, sealed.entry.member_id
+
+
+def _check_outcomes(connection: sa.Connection, program_id: str | None) -> list[Finding]:
+    """A request id has one outcome: it posted entries or was refused, never both."""
+    rows = connection.exec_driver_sql(
+        "SELECT e.program_id, e.member_id, e.sequence, e.request_id FROM refusals r"
+        " JOIN entries e USING (program_id, member_id, request_id)"
+        " WHERE %s::text IS NULL OR program_id = %s",
+        (program_id, program_id),
+    )
+    return [
+        Finding("outcome", row[0], row[1], row[2], f"request {row[3]} was also refused")
+        for row in rows
+    ]
+
+
+def _check_totals(
+    moved: Counter[tuple[str, str]], held: Counter[tuple[str, str]]
+) -> list[Finding]:
+    findings = []
+    for program_id in sorted({program_id for program_id, _ in moved}):
+        total = sum(points for (program, _), points in moved.items() if program == program_id)
+        if total:
+            detail = f"all ledger accounts together hold {total} points, not 0"
+            findings.append(Finding("trial_balance", program_id, "", 0, detail))
+        for name in (AVAILABLE, PENDING):
+            key = (program_id, name)
+            if moved[key] != held[key]:
+                detail = f"{name}: the journal moved {moved[key]}, the accounts hold {held[key]}"
+                findings.append(Finding("trial_balance", program_id, "", 0, detail))
+    return findings
