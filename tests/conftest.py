@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ import psycopg2
 import pytest
 from psycopg2.extensions import connection as Connection
 
+from ledger.engine import real_clock
 from ledger.rpc.serve import ServeOptions, Server
 from ledger.store import embedded
 from ledger.store.embedded import EmbeddedServer
@@ -86,16 +87,27 @@ def template(cluster: EmbeddedServer, administrator: Connection) -> str:
     return TEMPLATE
 
 
+@contextmanager
+def fresh_database(
+    cluster: EmbeddedServer, administrator: Connection, template: str
+) -> Iterator[str]:
+    """The address of a migrated, empty database, as a superuser; dropped when the block ends."""
+    name = f"test_{uuid.uuid4().hex}"
+    with administrator.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        try:
+            yield cluster.url(name)
+        finally:
+            cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
 @pytest.fixture
 def database_url(
     cluster: EmbeddedServer, administrator: Connection, template: str
 ) -> Iterator[str]:
     """The address of a migrated, empty database of the test's own, as a superuser."""
-    name = f"test_{uuid.uuid4().hex}"
-    with administrator.cursor() as cursor:
-        cursor.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-        yield cluster.url(name)
-        cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with fresh_database(cluster, administrator, template) as url:
+        yield url
 
 
 @dataclass(frozen=True)
@@ -114,8 +126,13 @@ class RunningServer:
 
 
 @contextmanager
-def running_server(database_url: str, **options: Any) -> Iterator[RunningServer]:
-    """Serve a database from a thread of this process until the block ends."""
+def running_server(
+    database_url: str, *, clock: Callable[[], int] = real_clock, **options: Any
+) -> Iterator[RunningServer]:
+    """Serve a database from a thread of this process until the block ends.
+
+    `clock` is the server's real time (µs); `options` are those of ServeOptions.
+    """
     ready: queue.Queue[Server | BaseException] = queue.Queue()
     stop = threading.Event()
 
@@ -124,7 +141,8 @@ def running_server(database_url: str, **options: Any) -> Iterator[RunningServer]
             server = Server(
                 ServeOptions(
                     database_url, grpc_address="127.0.0.1:0", http_address="127.0.0.1:0", **options
-                )
+                ),
+                clock=clock,
             )
             await server.start()
         except BaseException as error:

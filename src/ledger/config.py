@@ -117,4 +117,4 @@ def _where(name: str, given: Mapping[str, object]) -> str:
 
 def _what(message: str) -> str:
     text = message.removeprefix("Value error, ")
-    return text[:1].lower() + text[1:]
+    return text.replace("Input should be", "must be")

@@ -16,6 +16,8 @@ from collections.abc import Sequence
 
 def main() -> None:
     """Run the command of this process and end with its exit code."""
+    # grpc's own complaints on stderr would come between ours; whoever looks for a fault sets it.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
         code = run(sys.argv[1:])
         sys.stdout.flush()
@@ -31,26 +33,21 @@ def run(arguments: Sequence[str]) -> int:
 
     from ledger.cli.app import command
     from ledger.cli.failure import NOT_DONE, CommandFailed, usage
+    from ledger.cli.output import print_failure
 
     as_json = "--json" in arguments
     try:
         result = command().main(args=list(arguments), prog_name="ledger", standalone_mode=False)
     except CommandFailed as failure:
-        return _report(failure, as_json)
+        failed = failure
     except TyperException as fault:
         if not as_json:
             fault.show()  # type: ignore[attr-defined]
             return fault.exit_code
-        return _report(usage(fault.format_message() or "a command is missing"), as_json)
+        failed = usage(fault.format_message())
     except (Abort, KeyboardInterrupt):
         return NOT_DONE
-    return result if isinstance(result, int) else 0
-
-
-def _report(failure: Exception, as_json: bool) -> int:
-    from ledger.cli.failure import CommandFailed
-    from ledger.cli.output import print_failure
-
-    assert isinstance(failure, CommandFailed)
-    print_failure(failure, as_json)
-    return failure.exit_code
+    else:
+        return result if isinstance(result, int) else 0
+    print_failure(failed, as_json)
+    return failed.exit_code

@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 from rich.text import Text
 
 from ledger.cli.failure import NO_ANSWER, CommandFailed
@@ -75,8 +76,7 @@ def print_failure(failure: CommandFailed, as_json: bool) -> None:
     out = messages()
     title = "Error" if failure.reason == "USAGE" else failure.reason or failure.code
     out.print(f"[bold red]{escape(title)}[/]  {escape(failure.message)}", soft_wrap=True)
-    for field, description in failure.violations:
-        out.print(f"  [yellow]{escape(field)}[/]  {escape(description)}", soft_wrap=True)
+    _print_violations(out, failure.violations)
     facts = [
         f"{name} {value}"
         for name, value in failure.metadata.items()
@@ -88,3 +88,17 @@ def print_failure(failure: CommandFailed, as_json: bool) -> None:
         out.print(f"  {escape(failure.advice)}", soft_wrap=True)
     elif failure.exit_code == NO_ANSWER:
         out.print("  Trying again is safe.", style="dim")
+
+
+def _print_violations(out: Console, violations: list[tuple[str, str]]) -> None:
+    """One line for each, where lines may be long; on a terminal wrapped below itself."""
+    if not out.is_terminal:
+        for field, description in violations:
+            out.print(Text(f"  {field}  {description}"), soft_wrap=True)
+        return
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="yellow", overflow="fold", max_width=max(20, out.width // 2))
+    grid.add_column()
+    for field, description in violations:
+        grid.add_row(Text(f"  {field}"), Text(description))
+    out.print(grid)

@@ -177,7 +177,7 @@ def statement(
     timeout: options.Timeout = options.DEFAULT_TIMEOUT_SECONDS,
     json: options.Json = False,
 ) -> None:
-    """Show a member's journal, newest first: what happened, and the points it moved.
+    """Show a member's journal, newest first: what happened and what it moved.
 
     "Good through" is the last day on which points can be spent, in the
     program's time zone.

@@ -258,7 +258,6 @@ def _programs_table(programs: list[program_pb2.Program]) -> Table:
     table.add_column("Currency")
     table.add_column("Time zone")
     table.add_column("Rules", justify="right")
-    table.add_column("Created", no_wrap=True)
     table.add_column("Clock", no_wrap=True)
     for program in programs:
         zone = zone_of(program)
@@ -269,7 +268,6 @@ def _programs_table(programs: list[program_pb2.Program]) -> Table:
             program.currency,
             program.time_zone,
             f"{program.rules_version:,}",
-            moment(program.create_time, zone),
             clock,
         )
     return table

@@ -85,7 +85,7 @@ def read(path: Path, columns: Columns, currency: str, zone: ZoneInfo) -> list[Pu
     except UnicodeDecodeError:
         faults.append((str(path), "is not UTF-8 text"))
     except csv.Error as error:
-        faults.append((f"line {rows.line_num}", f"is not CSV: {error}"))
+        faults.append((f"line {rows.reader.line_num}", f"is not CSV: {error}"))
     if faults:
         count = len(faults)
         shown = faults[:_MOST_FAULTS_SHOWN]

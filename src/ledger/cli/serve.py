@@ -133,22 +133,28 @@ def serve(
 
 
 def _serve(chosen: Settings, url: str, on_ready: Callable[[Server], None]) -> None:
+    from ledger.cli.failure import CommandFailed
     from ledger.rpc.serve import ServeOptions, run
     from ledger.store.migrate import migrate
 
     if chosen.database_url is None:
         migrate(url)
-    run(
-        ServeOptions(
-            database_url=url,
-            grpc_address=chosen.grpc_address,
-            http_address=chosen.http_address,
-            queue_limit=chosen.queue_limit,
-            batch_limit=chosen.batch_limit,
-            allow_unsafe_database=chosen.allow_unsafe_database,
-        ),
-        on_ready,
+    options = ServeOptions(
+        database_url=url,
+        grpc_address=chosen.grpc_address,
+        http_address=chosen.http_address,
+        queue_limit=chosen.queue_limit,
+        batch_limit=chosen.batch_limit,
+        allow_unsafe_database=chosen.allow_unsafe_database,
     )
+    try:
+        run(options, on_ready)
+    except OSError as error:  # a port that is taken, or not ours to have
+        raise CommandFailed(
+            str(error).partition(": Failed")[0],
+            reason="CAN_NOT_LISTEN",
+            advice="Does a server run there already? --grpc-address and --http-address name others.",
+        ) from None
 
 
 def _when_ready(

@@ -84,10 +84,13 @@ class Engine:
         """The outcome of each command, in order, each as if sent alone."""
         return await self._writes.submit(items, deadline) if items else []
 
-    async def program(self, program_id: str) -> Program:
-        """The program, at most a second old. Raises PROGRAM_NOT_FOUND."""
+    async def program(self, program_id: str, version: int = 1) -> Program:
+        """The program, at most a second old, with its rules up to at least `version`.
+
+        Raises PROGRAM_NOT_FOUND.
+        """
         program = self.catalog.fresh(program_id)
-        if program is None:
+        if program is None or program.versions[-1].version < version:
             program = await self.run(self.catalog.refresh, program_id)
         return program
 

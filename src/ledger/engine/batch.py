@@ -12,7 +12,7 @@ from typing import NamedTuple
 import structlog
 from psycopg2.extensions import cursor as Cursor
 
-from ledger.core.chain import GENESIS, entry_hash
+from ledger.core.chain import GENESIS, chain
 from ledger.core.commands import Command, RecordPurchase, fingerprint, name
 from ledger.core.decide import Context, Posting, decide
 from ledger.core.errors import FailedPrecondition, Internal, LedgerError, RequestIdReused
@@ -57,6 +57,8 @@ class Batch:
         self.outcomes: list[Outcome] = []
         #: the requests that this attempt writes an outcome for
         self.decided: set[RequestKey] = set()
+        #: the entries that this attempt, or the one in doubt before it, makes durable
+        self.posted: list[Entry] = []
         #: whether COMMIT has been sent
         self.committing = False
 
@@ -123,6 +125,8 @@ class Batch:
                 replayed=request not in self._in_doubt,
             )
             self._answered[request] = (entries[0].fingerprint, receipt)
+            if not receipt.replayed:
+                self.posted.extend(entries)
 
     def decide(self) -> None:
         """Decide every command in order, each on what the ones before it left."""
@@ -183,15 +187,16 @@ class Batch:
     def _take_in(
         self, key: MemberKey, request: RequestKey, command: Command, posting: Posting
     ) -> Receipt:
-        head = self._heads.get(key, GENESIS)
-        for entry in posting.entries:
-            head = entry_hash(head, entry)
-            self._entries.append((entry, head))
+        hashes = chain(self._heads.get(key, GENESIS), posting.entries)
+        # From here on nothing can fail: a command is taken in as a whole or not at all.
+        for entry, digest in zip(posting.entries, hashes, strict=True):
+            self._entries.append((entry, digest))
+            self.posted.append(entry)
             if entry.kind == "PURCHASE":
                 reference = PurchaseRef(entry.member_id, entry.sequence)
                 self._purchases.setdefault(key[0], {})[entry.purchase_id] = reference
                 self._new_purchases.append((key[0], entry.purchase_id, entry.member_id, entry.sequence))
-        self._heads[key] = head
+            self._heads[key] = digest
         self._accounts[key] = posting.account
         own = tuple(posting.entries[posting.own :])
         receipt = Receipt(

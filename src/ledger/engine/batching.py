@@ -14,8 +14,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from ledger.core.errors import DeadlineExceeded, LedgerError, Overloaded, ShuttingDown
+import structlog
 
+from ledger.core.errors import DeadlineExceeded, Internal, LedgerError, Overloaded, ShuttingDown
+
+log = structlog.get_logger(__name__)
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -129,12 +132,20 @@ class Batcher(Generic[T, R]):
         if items:
             if self._on_batch is not None:
                 self._on_batch(len(items), [now - group.arrived for group in runnable])
-            results = self._work(items)
+            results = self._results_of(items)
             start = 0
             for group in runnable:
                 group.results = list(results[start : start + len(group.items)])
                 start += len(group.items)
         self._answer(groups)
+
+    def _results_of(self, items: Sequence[T]) -> Sequence[R | LedgerError]:
+        """What `work` answers; an error it should not have raised must not end the thread."""
+        try:
+            return self._work(items)
+        except Exception:
+            log.exception("batch failed", batcher=self._thread.name, items=len(items))
+            return [Internal()] * len(items)
 
     def _answer(self, groups: Sequence[Group[T, R]]) -> None:
         by_loop: dict[asyncio.AbstractEventLoop, list[Group[T, R]]] = {}

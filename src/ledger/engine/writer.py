@@ -20,7 +20,7 @@ from psycopg2.extensions import cursor as Cursor
 
 from ledger.core.commands import name
 from ledger.core.errors import CommitUnknown, Internal, StorageUnavailable
-from ledger.core.model import Receipt
+from ledger.core.model import Entry, Receipt
 from ledger.engine.batch import Batch, Item, Outcome, request_key
 from ledger.metrics import PHASES, Metrics
 from ledger.store import journal
@@ -86,6 +86,7 @@ class Writer:
             try:
                 self._transact(batch)
                 self._metrics.database_up.set(1)
+                self._count_points(batch.posted)
                 return batch.outcomes
             except Exception as error:
                 lost = self._recover(error)
@@ -176,16 +177,17 @@ class Writer:
 
     def _count(self, items: Sequence[Item], outcomes: Sequence[Outcome]) -> None:
         commands: Counter[tuple[str, str, str]] = Counter()
-        points: Counter[tuple[str, str]] = Counter()
         for item, outcome in zip(items, outcomes, strict=True):
             result = _result(outcome)
             if result is not None:
                 commands[item.command.program_id, name(item.command), result] += 1
-            if isinstance(outcome, Receipt) and not outcome.replayed:
-                for entry in outcome.entries:
-                    points[entry.program_id, entry.kind] += abs(entry.points)
         for labels, count in commands.items():
             self._metrics.commands.labels(*labels).inc(count)
+
+    def _count_points(self, entries: Sequence[Entry]) -> None:
+        points: Counter[tuple[str, str]] = Counter()
+        for entry in entries:
+            points[entry.program_id, entry.kind] += abs(entry.points)
         for moved, count in points.items():
             self._metrics.points.labels(*moved).inc(count)
 

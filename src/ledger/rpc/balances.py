@@ -13,6 +13,7 @@ from ledger.engine import Engine, settled
 from ledger.rpc import convert
 from ledger.rpc.dispatch import Call
 from ledger.rpc.fields import Fields, page_position, page_token
+from ledger.rpc.lookup import program_covering
 from ledger.store.queries import JournalEntry, read_entries, read_journal
 from ledger.v1 import balance_pb2, types_pb2
 
@@ -64,16 +65,19 @@ class BalanceService:
         program, _ = await self._engine.read(request.program_id, request.member_id)
         key = (request.program_id, request.member_id)
         filters = ["entries", *key, sorted(kinds), request.purchase_id]
-        position = page_position(request.page_token, filters)
+        position = page_position(request.page_token, filters, int)
         rows = await self._engine.query(
             lambda connection: read_entries(
                 connection,
                 key,
-                below=position if isinstance(position, int) else None,
+                below=position,
                 kinds=kinds,
                 purchase_id=request.purchase_id,
                 limit=size + 1,
             )
+        )
+        program = await program_covering(
+            self._engine, program, (row.stored.entry for row in rows)
         )
         response = balance_pb2.ListEntriesResponse(
             entries=[
@@ -103,6 +107,7 @@ class BalanceService:
         )
         if not rows:
             raise EntryNotFound(member_id=request.member_id, sequence=request.sequence)
+        program = await program_covering(self._engine, program, [rows[0].stored.entry])
         return _sealed_message(rows[0], program, request.include_canonical_form)
 
 

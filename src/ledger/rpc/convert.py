@@ -23,6 +23,7 @@ from ledger.rpc.fields import Fields
 from ledger.v1 import member_pb2, points_pb2, program_pb2, rules_pb2, types_pb2
 
 MAX_LINES = 1_000
+MAX_QUANTITY = 1_000_000
 
 
 def enroll_member(
@@ -96,8 +97,8 @@ def _lines(
     lines = []
     for index, line in enumerate(request.lines):
         path = f"lines[{index}]"
-        if line.quantity < 0:
-            fields.fault(f"{path}.quantity", "must not be negative")
+        if not 0 <= line.quantity <= MAX_QUANTITY:
+            fields.fault(f"{path}.quantity", f"must be from 0 to {MAX_QUANTITY}")
         lines.append(
             PurchaseLine(
                 sku=fields.text(f"{path}.sku", line.sku),

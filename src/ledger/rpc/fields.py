@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Sequence
+from typing import TypeVar
 
 from google.protobuf import timestamp_pb2
 from google.protobuf.message import Message
@@ -18,6 +19,8 @@ from ledger.core.money import CURRENCIES, MAX_AMOUNT, format_minor
 MAX_ID = 128
 MAX_PAGE = 1_000
 DEFAULT_PAGE = 50
+P = TypeVar("P", int, str)
+
 PROGRAM_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
 
 
@@ -75,7 +78,7 @@ class Fields:
         decimals = CURRENCIES.get(code)
         if decimals is None or (currency is not None and code != currency):
             expected = f"the program's currency {currency}" if currency else "an ISO 4217 code"
-            self.fault(f"{field}.currency_code", f"must be {expected}, not {code!r}")
+            self.fault(f"{field}.currency_code", f"must be {expected}, not {code[:10]!r}")
             return 0
         if units < 0 or nanos < 0:
             self.fault(field, "must not be negative")
@@ -96,20 +99,31 @@ class Fields:
         return value or DEFAULT_PAGE
 
 
-def page_token(filters: Sequence[object], position: object) -> str:
+def page_token(filters: Sequence[object], position: int | str) -> str:
     """An opaque token that goes on after `position` under the same filters."""
     text = json.dumps([filters, position], separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode()
 
 
-def page_position(token: str, filters: Sequence[object]) -> object:
-    """Where a token goes on; None without one. Raises INVALID_FIELD for a foreign token."""
+def page_position(token: str, filters: Sequence[object], kind: type[P]) -> P | None:
+    """Where a token goes on: a sequence or version (int) or a program_id (str).
+
+    None without a token. Raises INVALID_FIELD for a foreign one.
+    """
     if not token:
         return None
     try:
         made_for, position = json.loads(base64.urlsafe_b64decode(token.encode()))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         raise invalid("page_token", "is not a token that a list has answered") from None
     if made_for != filters:
         raise invalid("page_token", "belongs to a list with other filters")
+    if type(position) is not kind or not _is_position(position):
+        raise invalid("page_token", "is not a token that a list has answered")
     return position
+
+
+def _is_position(position: int | str) -> bool:
+    if isinstance(position, str):
+        return PROGRAM_ID.fullmatch(position) is not None
+    return 0 <= position < 2**63

@@ -24,7 +24,7 @@ from ledger.rpc.dispatch import (
     Method,
     StatusError,
 )
-from ledger.rpc.status import to_status
+from ledger.rpc.status import shortened, to_status
 
 _OPTIONS = [
     ("grpc.so_reuseport", 0),
@@ -36,6 +36,8 @@ _OPTIONS = [
     ("grpc.max_connection_age_ms", 30 * 60_000),
     ("grpc.max_connection_age_grace_ms", 30_000),
 ]
+#: clients refuse an answer whose trailers weigh more than 8 KiB, unless told otherwise
+_MAX_STATUS_BYTES = 7 * 1024
 
 
 class GrpcServer:
@@ -83,7 +85,8 @@ class GrpcServer:
                     raise StatusError(to_status(fault)) from None
                 return await dispatcher.run(method, request, Call(actor, deadline))
             except StatusError as error:
-                await context.abort_with_status(rpc_status.to_status(error.status))
+                status = shortened(error.status, _MAX_STATUS_BYTES)
+                await context.abort_with_status(rpc_status.to_status(status))
 
         return handle
 

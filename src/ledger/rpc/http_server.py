@@ -87,6 +87,7 @@ class _Application(ConnectASGIApplication[Dispatcher]):
 
     def __init__(self, dispatcher: Dispatcher, actor: str) -> None:
         self._actor = actor
+        self._paths = {method.path for method in dispatcher.methods}
         super().__init__(
             service=dispatcher,
             endpoints=self._endpoints_of,
@@ -97,6 +98,12 @@ class _Application(ConnectASGIApplication[Dispatcher]):
     @property
     def path(self) -> str:
         return "/"
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and scope["path"] not in self._paths:
+            await _unimplemented(scope)(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
     def _endpoints_of(self, dispatcher: Dispatcher) -> Mapping[str, Any]:
         return {method.path: self._endpoint(dispatcher, method) for method in dispatcher.methods}
@@ -122,6 +129,12 @@ class _Application(ConnectASGIApplication[Dispatcher]):
             ),
             function=call,
         )
+
+
+def _unimplemented(scope: Any) -> Response:
+    """404, which every protocol reads as UNIMPLEMENTED, saying so to those who speak Connect."""
+    error = {"code": "unimplemented", "message": f"no method {scope['path'][:200]}"}
+    return JSONResponse(error, status_code=404)
 
 
 class HttpServer:

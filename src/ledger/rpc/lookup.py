@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from ledger.core.errors import ProgramNotFound
+from ledger.core.model import Entry
 from ledger.core.program import Program
 from ledger.engine import Engine
 from ledger.rpc.fields import PROGRAM_ID
@@ -35,3 +36,15 @@ async def program_or_refuse(
     command = convert(request, program)
     assert program is not None  # a malformed program_id has been refused
     return program, command
+
+
+async def program_covering(engine: Engine, program: Program, entries: Iterable[Entry]) -> Program:
+    """The program with every rules version that the entries were decided under.
+
+    In a sandbox a version is in force at once: the entries may know one that came after `program`
+    was looked up.
+    """
+    version = max((entry.rules_version for entry in entries), default=0)
+    if program.versions[-1].version >= version:
+        return program
+    return await engine.program(program.program_id, version)

@@ -6,7 +6,7 @@ from ledger.engine import Engine
 from ledger.rpc import convert
 from ledger.rpc.dispatch import Call
 from ledger.rpc.fields import Fields
-from ledger.rpc.lookup import program_or_refuse
+from ledger.rpc.lookup import program_covering, program_or_refuse
 from ledger.v1 import member_pb2, types_pb2
 
 
@@ -23,6 +23,7 @@ class MemberService:
             self._engine, request.program_id, convert.enroll_member, request
         )
         receipt = await self._engine.submit(command, call.actor, call.deadline)
+        program = await program_covering(self._engine, program, receipt.entries)
         return convert.receipt_message(receipt, program)
 
     async def GetMember(

@@ -11,7 +11,7 @@ from ledger.engine import Engine
 from ledger.engine.batch import Item
 from ledger.rpc import convert
 from ledger.rpc.dispatch import Call
-from ledger.rpc.lookup import program_or_refuse
+from ledger.rpc.lookup import program_covering, program_or_refuse
 from ledger.rpc.status import to_status
 from ledger.store.queries import ReadAccount, read_purchase
 from ledger.v1 import points_pb2, types_pb2
@@ -32,6 +32,7 @@ class PointsService:
             self._engine, request.program_id, convert.record_purchase, request
         )
         receipt = await self._engine.submit(command, call.actor, call.deadline)
+        program = await program_covering(self._engine, program, receipt.entries)
         return convert.receipt_message(receipt, program)
 
     async def PreviewPurchase(
@@ -90,6 +91,7 @@ class PointsService:
             if isinstance(outcome, LedgerError):
                 results[place].error.CopyFrom(to_status(outcome))
             else:
+                program = await program_covering(self._engine, program, outcome.entries)
                 results[place].receipt.CopyFrom(convert.receipt_message(outcome, program))
         return points_pb2.BatchWriteResponse(results=results)
 

@@ -34,7 +34,7 @@ class ProgramService:
         asked = request.program
         fields = Fields()
         fields.program_id(asked.program_id, "program.program_id")
-        fields.text("program.display_name", asked.display_name, most=200)
+        fields.text("program.display_name", asked.display_name)
         if asked.currency not in CURRENCIES:
             fields.fault("program.currency", "must be an ISO 4217 code such as EUR")
         if not _is_zone(asked.time_zone):
@@ -74,8 +74,8 @@ class ProgramService:
         fields = Fields()
         size = fields.page_size(request.page_size)
         fields.finish()
-        after = page_position(request.page_token, ["programs"]) or ""
-        ids = await self._engine.query(store.list_programs, str(after), size + 1)
+        after = page_position(request.page_token, ["programs"], str)
+        ids = await self._engine.query(store.list_programs, after, size + 1)
         response = program_pb2.ListProgramsResponse(
             programs=[await self._program(program_id) for program_id in ids[:size]]
         )
@@ -117,7 +117,7 @@ class ProgramService:
         fields.finish()
         await self._engine.program(request.program_id)
         filters = ["rules", request.program_id]
-        before = page_position(request.page_token, filters)
+        before = page_position(request.page_token, filters, int)
         rows = await self._engine.query(
             store.list_rules_versions, request.program_id, before, size + 1
         )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 import structlog
 
-from ledger.engine import Engine
+from ledger.engine import Engine, real_clock
 from ledger.metrics import Metrics
 from ledger.rpc.audit import AuditService
 from ledger.rpc.balances import BalanceService
@@ -49,9 +49,12 @@ class ServeOptions:
 
 
 class Server:
-    """A running service. `grpc_port` and `http_port` tell the ports that 0 was replaced by."""
+    """A running service. `grpc_port` and `http_port` tell the ports that 0 was replaced by.
 
-    def __init__(self, options: ServeOptions) -> None:
+    `clock` answers the present instant (µs); tests bring their own.
+    """
+
+    def __init__(self, options: ServeOptions, *, clock: Callable[[], int] = real_clock) -> None:
         self._metrics = Metrics()
         self._database = open_database(
             options.database_url, pool_size=8, application_name="ledger"
@@ -60,7 +63,7 @@ class Server:
             check_server(self._database, allow_unsafe=options.allow_unsafe_database)
             require_current(self._database)
             with self._database.connect() as connection:
-                for program_id in list_programs(connection, "", _MAX_PROGRAMS_AT_START):
+                for program_id in list_programs(connection, None, _MAX_PROGRAMS_AT_START):
                     self._metrics.know_program(program_id)
         except BaseException:
             self._database.dispose()
@@ -68,6 +71,7 @@ class Server:
         self.engine = Engine(
             self._database,
             self._metrics,
+            clock=clock,
             batch_limit=options.batch_limit,
             queue_limit=options.queue_limit,
         )

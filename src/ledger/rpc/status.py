@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from google.protobuf import duration_pb2
+from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from ledger.core.errors import LedgerError
 
 DOMAIN = "ledger"
+
+#: what a field of a message takes beside its text, at most
+_FRAME_BYTES = 6
+_ROOM_FOR_COUNT = 64
 
 
 def to_status(error: LedgerError) -> status_pb2.Status:
@@ -28,3 +33,39 @@ def to_status(error: LedgerError) -> status_pb2.Status:
         delay.FromNanoseconds(int(error.retry_after * 1e9))
         status.details.add().Pack(error_details_pb2.RetryInfo(retry_delay=delay))
     return status
+
+
+def shortened(status: status_pb2.Status, most_bytes: int) -> status_pb2.Status:
+    """The status itself, or one that says as much of it as fits.
+
+    Field violations at the end lose first their descriptions, then their paths; the ErrorInfo's
+    metadata then tells in `violations` how many there are.
+    """
+    request = error_details_pb2.BadRequest()
+    if status.ByteSize() <= most_bytes or not _unpack(status, request):
+        return status
+    # What is left for the violations beside the message and the other details.
+    room = most_bytes - (status.ByteSize() - request.ByteSize()) - _ROOM_FOR_COUNT
+    short = error_details_pb2.BadRequest()
+    for violation in request.field_violations:
+        room -= len(violation.field.encode()) + _FRAME_BYTES
+        if room < 0:
+            break
+        short.field_violations.add(field=violation.field)
+    for full, violation in zip(request.field_violations, short.field_violations, strict=False):
+        room -= len(full.description.encode()) + _FRAME_BYTES
+        if room < 0:
+            break
+        violation.description = full.description
+    info = error_details_pb2.ErrorInfo()
+    _unpack(status, info)
+    info.metadata["violations"] = str(len(request.field_violations))
+    short_status = status_pb2.Status(code=status.code, message=status.message)
+    for detail in (info, short):
+        short_status.details.add().Pack(detail)
+    return short_status
+
+
+def _unpack(status: status_pb2.Status, detail: Message) -> bool:
+    """Fill `detail` from the status's details of that type; False when there is none."""
+    return any(any_.Unpack(detail) for any_ in status.details)

@@ -159,8 +159,8 @@ def publish_rules(
     """Store the next rules version and answer its number.
 
     It takes effect at effective_time (µs): by default as soon as every process knows it, never
-    earlier than that. Raises PROGRAM_NOT_FOUND, RULES_INVALID, EFFECTIVE_TIME_OUT_OF_RANGE,
-    VERSION_MISMATCH.
+    earlier than that or than the version before it. Raises PROGRAM_NOT_FOUND, RULES_INVALID,
+    VERSION_MISMATCH, EFFECTIVE_TIME_OUT_OF_RANGE.
     """
     with _transaction(database) as connection:
         row = connection.execute(
@@ -170,20 +170,20 @@ def publish_rules(
             raise ProgramNotFound(program_id=program_id)
         read_rules(document, row.currency)
         clock_time = optional_instant(row.clock_time)
-        earliest = now + RULES_LEAD if clock_time is None else clock_time
-        if effective_time is not None and effective_time < earliest:
-            raise _out_of_range(effective_time, earliest)
-        latest = connection.execute(
-            sa.select(sa.func.max(rules_versions.c.version)).where(
-                rules_versions.c.program_id == program_id
-            )
-        ).scalar_one()
-        if expected_version is not None and expected_version != latest:
-            raise VersionMismatch(expected=expected_version, actual=latest)
-        version = int(latest) + 1
-        _insert_version(
-            connection, program_id, version, effective_time or earliest, document, actor, now
+        latest = list_rules_versions(connection, program_id, None, 1)[0]
+        if expected_version is not None and expected_version != latest.version:
+            raise VersionMismatch(expected=expected_version, actual=latest.version)
+        # Versions take effect in the order of their numbers.
+        earliest = max(
+            now + RULES_LEAD if clock_time is None else clock_time,
+            to_instant(latest.effective_time),
         )
+        if effective_time is None:
+            effective_time = earliest
+        elif effective_time < earliest:
+            raise _out_of_range(effective_time, earliest)
+        version = int(latest.version) + 1
+        _insert_version(connection, program_id, version, effective_time, document, actor, now)
         return version
 
 
@@ -211,10 +211,15 @@ def advance_clock(database: sa.Engine, program_id: str, clock_time: int) -> None
         )
 
 
-def list_programs(connection: sa.Connection, after: str, limit: int) -> list[str]:
-    """Ids of programs after one, in order."""
-    query = sa.select(programs.c.program_id).where(programs.c.program_id > after)
-    return list(connection.execute(query.order_by(programs.c.program_id).limit(limit)).scalars())
+def list_programs(connection: sa.Connection, after: str | None, limit: int) -> list[str]:
+    """Ids of programs, newest first, beginning with the one that follows the program `after`."""
+    age = sa.tuple_(programs.c.create_time, programs.c.program_id)
+    query = sa.select(programs.c.program_id)
+    if after is not None:
+        last = sa.select(programs.c.create_time).where(programs.c.program_id == after)
+        query = query.where(age < sa.tuple_(last.scalar_subquery(), after))
+    query = query.order_by(programs.c.create_time.desc(), programs.c.program_id.desc())
+    return list(connection.execute(query.limit(limit)).scalars())
 
 
 def list_rules_versions(

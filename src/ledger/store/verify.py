@@ -118,17 +118,15 @@ def _snapshot(
     database: sa.Engine, of: str | None = None
 ) -> Iterator[tuple[sa.Connection, str]]:
     """A read-only connection that sees one snapshot: its own, or another session's."""
-    with database.connect() as connection:
-        connection.exec_driver_sql("SET statement_timeout = 0")
-        connection.exec_driver_sql("SET idle_in_transaction_session_timeout = 0")
-        connection.exec_driver_sql("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        try:
-            if of is not None:
-                connection.exec_driver_sql(f"SET TRANSACTION SNAPSHOT '{of}'")
-            name = connection.exec_driver_sql("SELECT pg_export_snapshot()").scalar_one()
-            yield connection, str(name)
-        finally:
-            connection.exec_driver_sql("ROLLBACK")
+    options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    with database.execution_options(**options).connect() as connection:
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+        connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+        if of is not None:
+            connection.exec_driver_sql(f"SET TRANSACTION SNAPSHOT '{of}'")
+        name = connection.exec_driver_sql("SELECT pg_export_snapshot()").scalar_one()
+        yield connection, str(name)
+        connection.rollback()
 
 
 def _count(connection: sa.Connection, program_id: str | None) -> int:
@@ -179,7 +177,7 @@ def _verify_chunk(task: _Task) -> _Part:
         accounts = _read_accounts(connection, task)
         journals = groupby(_read_entries(connection, task), _key_of)
         receipts = _read_receipts(connection, task)
-        members = _verify_journals(journals, accounts, receipts, part)
+        members, entries = _verify_journals(journals, accounts, receipts, part)
         for key, stored in accounts.items():
             if stored.version:
                 detail = f"stands at version {stored.version}, but has no entries"
@@ -187,7 +185,7 @@ def _verify_chunk(task: _Task) -> _Part:
         for program_id, member_id, purchase_id, sequence in receipts:
             detail = f"purchase {purchase_id} is credited to an entry that is not that purchase"
             part.findings.append(Finding("purchases", program_id, member_id, sequence, detail))
-    return part._replace(members=members + len(accounts))
+    return part._replace(members=members + len(accounts), entries=entries)
 
 
 def _verify_journals(
@@ -195,9 +193,12 @@ def _verify_journals(
     accounts: dict[MemberKey, StoredAccount],
     receipts: set[tuple[str, str, str, int]],
     part: _Part,
-) -> int:
-    """Fold each journal; takes what it accounts for out of accounts and receipts."""
-    members = 0
+) -> tuple[int, int]:
+    """Fold each journal; answers how many, and how many entries they had.
+
+    Takes what the journals account for out of `accounts` and `receipts`.
+    """
+    members = entry_count = 0
     for key, journal in journals:
         members += 1
         program_id = key[0]
@@ -223,8 +224,8 @@ def _verify_journals(
             Finding(found.check, *key, found.sequence, found.detail)
             for found in verified.findings
         )
-        part = part._replace(entries=part.entries + verified.entries)
-    return members
+        entry_count += verified.entries
+    return members, entry_count
 
 
 def _read_accounts(connection: sa.Connection, task: _Task) -> dict[MemberKey, StoredAccount]:

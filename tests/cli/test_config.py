@@ -1,0 +1,82 @@
+"""Settings: flags over the environment over defaults, and faults that say what is allowed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ledger import config
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in config.Settings.model_fields:
+        monkeypatch.delenv(f"LEDGER_{name.upper()}", raising=False)
+
+
+def test_defaults() -> None:
+    settings = config.load({})
+
+    assert settings.database_url is None
+    assert settings.data_dir == Path(".ledger")
+    assert settings.grpc_address == "127.0.0.1:50051"
+    assert settings.http_address == "127.0.0.1:8080"
+    assert (settings.queue_limit, settings.batch_limit) == (10_000, 1_000)
+
+
+def test_flags_go_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEDGER_QUEUE_LIMIT", "5")
+    monkeypatch.setenv("LEDGER_BATCH_LIMIT", "6")
+
+    settings = config.load({"queue_limit": 7, "batch_limit": None})
+
+    assert (settings.queue_limit, settings.batch_limit) == (7, 6)
+
+
+def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEDGER_DATABASE_URL", "")
+
+    assert config.load({}).database_url is None
+
+
+def test_every_fault_is_named_as_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEDGER_LOG_FORMAT", "xml")
+
+    with pytest.raises(config.SettingsInvalid) as caught:
+        config.load({"queue_limit": 0, "http_address": "8080"})
+
+    faults = dict(caught.value.faults)
+    assert set(faults) == {"LEDGER_LOG_FORMAT", "--queue-limit", "--http-address"}
+    assert "'console' or 'json'" in faults["LEDGER_LOG_FORMAT"]
+    assert "HOST:PORT" in faults["--http-address"]
+
+
+def test_a_database_address_is_never_repeated() -> None:
+    with pytest.raises(config.SettingsInvalid) as caught:
+        config.load({"database_url": "mysql://user:secret@host/ledger"})
+
+    assert "secret" not in str(caught.value)
+    assert "postgresql://" in str(caught.value)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "127.9.9.9:0", "localhost:65535", "[::1]:80"])
+def test_loopback_addresses_are_served(address: str) -> None:
+    assert config.load({"grpc_address": address}).grpc_address == address
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:1", "[::]:1", "10.0.0.1:1", "example.com:1"])
+def test_other_addresses_are_refused_while_everybody_is_an_administrator(address: str) -> None:
+    with pytest.raises(config.SettingsInvalid, match="everybody who reaches the server"):
+        config.load({"grpc_address": address})
+
+
+@pytest.mark.parametrize("address", ["", "127.0.0.1", ":1", "127.0.0.1:65536", "::1:80", "a:b"])
+def test_addresses_have_a_host_and_a_port(address: str) -> None:
+    with pytest.raises(config.SettingsInvalid, match="HOST:PORT"):
+        config.load({"grpc_address": address})
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        config.load({}).queue_limit = 1

@@ -1,0 +1,215 @@
+"""A ledger in dictionaries: the core alone, driven the way the engine drives it.
+
+No I/O and no clock: `now` is whatever the test says. What the engine keeps in tables is here in
+plain dicts, so that a test may look at (and spoil) every bit of it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from ledger.core.chain import GENESIS, chain
+from ledger.core.commands import Command, EnrollMember, RecordPurchase, Settle, fingerprint
+from ledger.core.decide import Context, decide
+from ledger.core.errors import FailedPrecondition, LedgerError, RequestIdReused, recall
+from ledger.core.instants import to_instant
+from ledger.core.model import (
+    Account,
+    Entry,
+    PurchaseLine,
+    PurchaseRef,
+    Receipt,
+    balance_after,
+    balance_of,
+    encode,
+)
+from ledger.core.program import Program, RulesVersion
+from ledger.core.rules import read_rules
+from ledger.core.verify import Finding, Sealed, StoredAccount, verify_member
+
+PROGRAM = "bean-street"
+TILL = "till"
+
+Document = dict[str, Any]
+Outcome = Receipt | LedgerError
+
+
+def at(text: str) -> int:
+    """The instant (µs) of RFC 3339 text: `at("2026-01-10T09:00Z")`."""
+    moment = datetime.fromisoformat(text)
+    assert moment.tzinfo is not None, f"{text} needs a zone"
+    return to_instant(moment)
+
+
+def cents(text: str) -> int:
+    """Minor units of an amount in euros: `cents("12.99")` is 1299."""
+    units, _, part = text.partition(".")
+    return int(units) * 100 + int(part.ljust(2, "0") or 0)
+
+
+def document(earning: Mapping[str, Any] | None = None, **sections: Any) -> Document:
+    """A rules document: one point per euro, and what the test adds to that."""
+    rate = {"points": 1, "per": "1.00"}
+    return {"earning": {"rate": rate, **(earning or {})}, **sections}
+
+
+def stored_account(account: Account, head_hash: bytes) -> StoredAccount:
+    """The row in which the store keeps an account."""
+    return StoredAccount(
+        version=account.version,
+        available=account.available,
+        held=account.held,
+        tier_id=account.tier_id,
+        status=account.status,
+        due_time=account.due_time,
+        state=encode(account).decode(),
+        head_hash=head_hash,
+    )
+
+
+class MemoryLedger:
+    """One program and its members. `now` is its clock; set it."""
+
+    def __init__(
+        self,
+        rules: Document | None = None,
+        *,
+        now: str | int = "2026-01-10T09:00Z",
+        zone: str = "Europe/Berlin",
+        currency: str = "EUR",
+    ) -> None:
+        self.now = at(now) if isinstance(now, str) else now
+        self.program = Program(
+            program_id=PROGRAM,
+            display_name="Bean Street",
+            currency=currency,
+            zone=ZoneInfo(zone),
+            clock_time=None,
+            member_key=bytes(32),
+            create_time=self.now,
+            versions=(),
+        )
+        self.accounts: dict[str, Account] = {}
+        self.journals: dict[str, list[Entry]] = {}
+        self.purchases: dict[str, PurchaseRef] = {}
+        self.answered: dict[tuple[str, str], tuple[str, Outcome]] = {}
+        self.publish(rules or document(), self.now)
+
+    def publish(self, rules: Document, effective_time: int) -> None:
+        """Add a rules version."""
+        versions = self.program.versions
+        version = RulesVersion(
+            len(versions) + 1, effective_time, read_rules(rules, self.program.currency)
+        )
+        self.program = msgspec.structs.replace(self.program, versions=(*versions, version))
+
+    def write(self, command: Command, actor: str = TILL) -> Outcome:
+        """The outcome of a command: the first one again when its request id was seen before."""
+        request = (command.member_id, command.request_id)
+        if command.request_id and request in self.answered:
+            digest, outcome = self.answered[request]
+            if digest != fingerprint(command):
+                return RequestIdReused(request_id=command.request_id)
+            return outcome
+        account = self.accounts.get(command.member_id)
+        context = Context(
+            program=self.program, now=self.now, actor=actor, purchases=self.purchases
+        )
+        try:
+            posting = decide(account, command, context)
+        except FailedPrecondition as refusal:
+            if account is not None:
+                remembered = recall(refusal.reason, refusal.metadata)
+                self.answered[request] = (fingerprint(command), remembered)
+            return refusal
+        except LedgerError as error:
+            return error
+        if posting.entries:
+            self.accounts[command.member_id] = posting.account
+        self.journals.setdefault(command.member_id, []).extend(posting.entries)
+        for entry in posting.entries:
+            if entry.kind == "PURCHASE":
+                reference = PurchaseRef(entry.member_id, entry.sequence)
+                self.purchases[entry.purchase_id] = reference
+        own = tuple(posting.entries[posting.own :])
+        balance = balance_after(own[-1]) if own else balance_of(posting.account, posting.now)
+        if command.request_id:
+            again = Receipt(entries=own, balance=balance, replayed=True)
+            self.answered[request] = (fingerprint(command), again)
+        return Receipt(entries=own, balance=balance)
+
+    def enroll(self, member_id: str = "ann", **fields: Any) -> Receipt:
+        """The receipt of an enrolment. Raises its refusal."""
+        fields.setdefault("request_id", f"enroll-{member_id}")
+        return self._done(EnrollMember(program_id=PROGRAM, member_id=member_id, **fields))
+
+    def buy(
+        self,
+        amount: str,
+        member_id: str = "ann",
+        *,
+        lines: Mapping[str, str] | None = None,
+        when: str | int | None = None,
+        **fields: Any,
+    ) -> Receipt:
+        """The receipt of a purchase, with lines by category. Raises its refusal."""
+        number = len(self.answered) + 1
+        fields.setdefault("request_id", f"r-{number}")
+        fields.setdefault("purchase_id", f"p-{number}")
+        return self._done(
+            RecordPurchase(
+                program_id=PROGRAM,
+                member_id=member_id,
+                amount=cents(amount),
+                lines=tuple(
+                    PurchaseLine("", category, 1, cents(part))
+                    for category, part in (lines or {}).items()
+                ),
+                effective_time=at(when) if isinstance(when, str) else when,
+                **fields,
+            )
+        )
+
+    def settle(self, member_id: str = "ann") -> tuple[Entry, ...]:
+        """What time has made due, posted now."""
+        return self._done(Settle(program_id=PROGRAM, member_id=member_id)).entries
+
+    def journal(self, member_id: str = "ann") -> list[Entry]:
+        return self.journals[member_id]
+
+    def sealed(self, member_id: str = "ann") -> list[Sealed]:
+        """A journal as the store keeps it: with hashes, and data to the letter."""
+        entries = self.journals[member_id]
+        return [
+            Sealed(entry, digest, encode(entry.data).decode())
+            for entry, digest in zip(entries, chain(GENESIS, entries), strict=True)
+        ]
+
+    def stored(self, member_id: str = "ann") -> StoredAccount:
+        """An account as the store keeps it."""
+        return stored_account(self.accounts[member_id], self.sealed(member_id)[-1].hash)
+
+    def verify(self, member_id: str = "ann") -> list[Finding]:
+        return verify_member(self.sealed(member_id), self.stored(member_id)).findings
+
+    def trial_balance(self) -> dict[str, int]:
+        """Points per ledger account over all journals; they sum to zero."""
+        totals: Counter[str] = Counter()
+        for journal in self.journals.values():
+            for entry in journal:
+                if entry.points:
+                    totals[entry.debit_account] -= abs(entry.points)
+                    totals[entry.credit_account] += abs(entry.points)
+        return dict(totals)
+
+    def _done(self, command: Command) -> Receipt:
+        outcome = self.write(command)
+        if isinstance(outcome, LedgerError):
+            raise outcome
+        return outcome

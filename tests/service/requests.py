@@ -1,0 +1,158 @@
+"""Short ways to write requests, and to look at all that a ledger holds."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg2
+from google.protobuf import json_format, timestamp_pb2
+from google.type import money_pb2  # type: ignore[import-untyped]
+
+from ledger.v1 import balance_pb2, member_pb2, points_pb2, program_pb2, rules_pb2
+from tests.service.client import Client
+
+PROGRAM = "bean-street"
+CLOCK = "2026-01-10T09:00:00Z"
+RULES: dict[str, Any] = {
+    "earning": {"rate": {"points": 1, "per": "1.00"}},
+    "expiry": {"after_months": 12},
+    "redemption": {"value": {"points": 100, "amount": "1.00"}},
+}
+
+
+def rules(**sections: Any) -> rules_pb2.Rules:
+    """The plain rules, with sections replaced; None leaves a section out."""
+    document = {name: part for name, part in {**RULES, **sections}.items() if part is not None}
+    return json_format.ParseDict(document, rules_pb2.Rules())
+
+
+def instant(text: str | datetime) -> timestamp_pb2.Timestamp:
+    """A Timestamp of RFC 3339 text or an aware datetime."""
+    stamp = timestamp_pb2.Timestamp()
+    if isinstance(text, str):
+        stamp.FromJsonString(text)
+    else:
+        stamp.FromDatetime(text)
+    return stamp
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def money(text: str, currency: str = "EUR") -> money_pb2.Money:
+    """Money of a decimal such as 12.99."""
+    units, _, decimals = text.partition(".")
+    return money_pb2.Money(
+        currency_code=currency, units=int(units), nanos=int(decimals.ljust(9, "0"))
+    )
+
+
+def program(
+    program_id: str = PROGRAM, *, sandbox: bool = True, clock: str = CLOCK, **sections: Any
+) -> program_pb2.CreateProgramRequest:
+    """A sandbox in Berlin, or a program that lives in real time."""
+    request = program_pb2.CreateProgramRequest(
+        program=program_pb2.Program(
+            program_id=program_id, currency="EUR", time_zone="Europe/Berlin", sandbox=sandbox
+        ),
+        rules=rules(**sections),
+    )
+    if sandbox:
+        request.program.clock_time.CopyFrom(instant(clock))
+    return request
+
+
+def enrollment(
+    member_id: str = "m-1", request_id: str | None = None, program_id: str = PROGRAM, **more: Any
+) -> member_pb2.EnrollMemberRequest:
+    return member_pb2.EnrollMemberRequest(
+        program_id=program_id,
+        member_id=member_id,
+        request_id=f"enroll-{member_id}" if request_id is None else request_id,
+        **more,
+    )
+
+
+def purchase(
+    number: object,
+    amount: str = "12.99",
+    *,
+    member_id: str = "m-1",
+    program_id: str = PROGRAM,
+    request_id: str | None = None,
+    **more: Any,
+) -> points_pb2.RecordPurchaseRequest:
+    """A purchase whose receipt and request are named after a number."""
+    return points_pb2.RecordPurchaseRequest(
+        program_id=program_id,
+        member_id=member_id,
+        request_id=f"request-{number}" if request_id is None else request_id,
+        purchase_id=f"receipt-{number}",
+        amount=money(amount),
+        **more,
+    )
+
+
+def line(amount: str, category: str = "", quantity: int = 1) -> points_pb2.types__pb2.PurchaseLine:
+    return points_pb2.types__pb2.PurchaseLine(
+        sku="sku", category=category, quantity=quantity, amount=money(amount)
+    )
+
+
+def batch(
+    *writes: points_pb2.RecordPurchaseRequest | member_pb2.EnrollMemberRequest,
+) -> points_pb2.BatchWriteRequest:
+    items = [
+        points_pb2.BatchWriteItem(enroll_member=write)
+        if isinstance(write, member_pb2.EnrollMemberRequest)
+        else points_pb2.BatchWriteItem(record_purchase=write)
+        for write in writes
+    ]
+    return points_pb2.BatchWriteRequest(items=items)
+
+
+def balance(member_id: str = "m-1", **more: Any) -> balance_pb2.GetBalanceRequest:
+    return balance_pb2.GetBalanceRequest(
+        program_id=more.pop("program_id", PROGRAM), member_id=member_id, **more
+    )
+
+
+def entries(member_id: str = "m-1", **more: Any) -> balance_pb2.ListEntriesRequest:
+    return balance_pb2.ListEntriesRequest(
+        program_id=more.pop("program_id", PROGRAM), member_id=member_id, **more
+    )
+
+
+def clock(text: str, program_id: str = PROGRAM) -> program_pb2.AdvanceClockRequest:
+    return program_pb2.AdvanceClockRequest(program_id=program_id, clock_time=instant(text))
+
+
+def open_program(client: Client, members: Sequence[str] = ("m-1",), **settings: Any) -> None:
+    """A sandbox with members."""
+    client.create_program(program(**settings))
+    for member_id in members:
+        client.enroll_member(
+            enrollment(member_id, program_id=settings.get("program_id", PROGRAM))
+        )
+
+
+def contents(database_url: str) -> dict[str, list[str]]:
+    """Every row of every table, as a superuser sees them, in one snapshot."""
+    with contextlib.closing(psycopg2.connect(database_url)) as connection:
+        connection.set_session(isolation_level="REPEATABLE READ")
+        cursor = connection.cursor()
+        cursor.execute(
+            "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+            " ORDER BY 1"
+        )
+        tables = [name for (name,) in cursor.fetchall()]
+        assert {"accounts", "entries", "refusals", "purchases"} <= set(tables)
+        found = {}
+        for table in tables:
+            cursor.execute(f"SELECT t::text FROM {table} t ORDER BY 1")
+            found[table] = [row for (row,) in cursor.fetchall()]
+        return found
