@@ -81,6 +81,11 @@ proto-lint: .venv/.installed-dev ## Lint protos/ with buf (needs npx, otherwise 
 bench: .venv/.installed ## Run the benchmarks
 	$(BIN)/python -m benchmarks $(ARGS)
 
+CDNOW ?= ../shared/data/cdnow/CDNOW_master.txt
+
+replay-cdnow: .venv/.installed ## Replay 69,659 real purchases and check every point (CDNOW=file)
+	$(BIN)/python -m benchmarks.replay_cdnow $(CDNOW) $(ARGS)
+
 ##@ Maintenance
 
 constraints: .venv/.installed-dev ## Pin the versions of all dependencies anew
@@ -97,7 +102,7 @@ clean: ## Remove what was built and cached (not .ledger, not .venv)
 	rm -rf build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find src tests benchmarks migrations -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help run test check format proto proto-check proto-lint bench constraints wheel clean
+.PHONY: help run test check format proto proto-check proto-lint bench replay-cdnow constraints wheel clean
 
 # The environment. The stamps are newer than what was installed from.
 

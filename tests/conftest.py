@@ -176,3 +176,13 @@ def server(database_url: str) -> Iterator[RunningServer]:
     """A server on an empty database of the test's own."""
     with running_server(database_url) as running:
         yield running
+
+
+@pytest.fixture
+def cdnow_file() -> Path:
+    """The published file; the test is skipped where it is not at hand."""
+    default = Path(__file__).resolve().parents[2] / "shared" / "data" / "cdnow" / "CDNOW_master.txt"
+    path = Path(os.environ.get("LEDGER_CDNOW_FILE", default))
+    if not path.is_file():
+        pytest.skip("CDNOW_master.txt is not here; name it in LEDGER_CDNOW_FILE")
+    return path

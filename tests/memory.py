@@ -118,9 +118,7 @@ class MemoryLedger:
                 return RequestIdReused(request_id=command.request_id)
             return outcome
         account = self.accounts.get(command.member_id)
-        context = Context(
-            program=self.program, now=self.now, actor=actor, purchases=self.purchases
-        )
+        context = Context(program=self.program, now=self.now, actor=actor, purchases=self.purchases)
         try:
             posting = decide(account, command, context)
         except FailedPrecondition as refusal:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -18,16 +17,6 @@ SAMPLE = (
     " 00002 19970112  5   77.00\r\n"
     " 00003 19970112  2    0.00\r\n"
 )
-
-
-@pytest.fixture
-def cdnow_file() -> Path:
-    """The published file; the test is skipped where it is not at hand."""
-    default = REPOSITORY.parent / "shared" / "data" / "cdnow" / "CDNOW_master.txt"
-    path = Path(os.environ.get("LEDGER_CDNOW_FILE", default))
-    if not path.is_file():
-        pytest.skip("CDNOW_master.txt is not here; name it in LEDGER_CDNOW_FILE")
-    return path
 
 
 def rows(path: Path) -> list[dict[str, str]]:

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+from ledger.core.earning import earn
 from ledger.core.errors import InvalidArgument
 from ledger.core.model import MAX_POINTS, Receipt
 from ledger.core.money import MAX_AMOUNT, format_minor
-from ledger.core.rules import read_rules, round_points
-
+from ledger.core.rules import Rules, read_rules
 from tests.memory import MemoryLedger, document
 
 
@@ -96,24 +97,33 @@ def test_a_purchase_earns(
     assert earned(receipt) == sum(expected.values()) == receipt.balance.available
 
 
+def base(amount: int, rules: Rules) -> int:
+    """What an amount in minor units earns, without any cap."""
+    return sum(line.points for line in earn(rules, amount, 0))
+
+
 @pytest.mark.parametrize(
-    ("exact", "floor", "nearest", "ceiling"),
+    ("amount", "per", "floor", "nearest", "ceiling"),
     [
-        ("0", 0, 0, 0),
-        ("0.01", 0, 0, 1),
-        ("0.49", 0, 0, 1),
-        ("0.5", 0, 1, 1),
-        ("1", 1, 1, 1),
-        ("1.5", 1, 2, 2),
-        ("2.5", 2, 3, 3),
-        ("12.99", 12, 13, 13),
-        ("1/3", 0, 0, 1),
-        ("2/3", 0, 1, 1),
-        ("100000000000000000000.5", 10**20, 10**20 + 1, 10**20 + 1),
+        (0, "1.00", 0, 0, 0),
+        (1, "1.00", 0, 0, 1),
+        (49, "1.00", 0, 0, 1),
+        (50, "1.00", 0, 1, 1),
+        (100, "1.00", 1, 1, 1),
+        (150, "1.00", 1, 2, 2),
+        (250, "1.00", 2, 3, 3),
+        (1299, "1.00", 12, 13, 13),
+        (1, "0.03", 0, 0, 1),
+        (2, "0.03", 0, 1, 1),
+        (10**15, "0.03", 333333333333333, 333333333333333, 333333333333334),
     ],
 )
-def test_points_are_rounded(exact: str, floor: int, nearest: int, ceiling: int) -> None:
-    rounded = [round_points(Fraction(exact), mode) for mode in ("FLOOR", "NEAREST", "CEILING")]
+def test_points_are_rounded(amount: int, per: str, floor: int, nearest: int, ceiling: int) -> None:
+    earning = {"rate": {"points": 1, "per": per}}
+    rounded = [
+        base(amount, read_rules(document({**earning, "rounding": mode}), "EUR"))
+        for mode in ("FLOOR", "NEAREST", "CEILING")
+    ]
     assert rounded == [floor, nearest, ceiling]
 
 
@@ -138,7 +148,7 @@ def test_rounding_is_never_off_by_a_whole_point(
 
     exact = Fraction(amount * points, per)
 
-    assert abs(round_points(rules.rate * amount, rounding) - exact) < 1
+    assert abs(base(amount, rules) - exact) < 1
 
 
 @pytest.mark.parametrize(
@@ -147,7 +157,7 @@ def test_rounding_is_never_off_by_a_whole_point(
 )
 def test_a_rate_is_in_whole_units_of_the_currency(currency: str, amount: int, points: int) -> None:
     rules = read_rules(document(), currency)
-    assert round_points(rules.rate * amount, "FLOOR") == points
+    assert base(amount, rules) == points
 
 
 def test_the_cap_of_a_day_is_shared_by_its_purchases() -> None:

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+
 from ledger.core.instants import (
     DAY,
     EARLIEST,
@@ -19,7 +20,6 @@ from ledger.core.instants import (
     to_datetime,
     to_instant,
 )
-
 from tests.memory import at
 
 EPOCH = date(1970, 1, 1).toordinal()
@@ -64,7 +64,9 @@ def test_an_instant_falls_on_a_local_day(zone: str, instant: str, expected: str)
         pytest.param("Pacific/Kiritimati", "2026-01-01", "2025-12-31T10:00:00Z", id="first"),
         pytest.param("Pacific/Honolulu", "2026-01-01", "2026-01-01T10:00:00Z", id="among the last"),
         # Clocks that jump at midnight: the day begins with the first moment there is.
-        pytest.param("Africa/Cairo", "2023-04-28", "2023-04-27T22:00:00Z", id="from 00:00 to 01:00"),
+        pytest.param(
+            "Africa/Cairo", "2023-04-28", "2023-04-27T22:00:00Z", id="from 00:00 to 01:00"
+        ),
         pytest.param("America/Havana", "2026-03-08", "2026-03-08T05:00:00Z", id="Havana's spring"),
         pytest.param("Asia/Beirut", "2026-03-29", "2026-03-28T22:00:00Z", id="Beirut's spring"),
         pytest.param("America/Sao_Paulo", "2018-11-04", "2018-11-04T03:00:00Z", id="São Paulo's"),

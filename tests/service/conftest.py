@@ -47,3 +47,10 @@ def grpc_client(server: RunningServer) -> Iterator[GrpcClient]:
     client = GrpcClient(server.grpc_address)
     yield client
     client.close()
+
+
+@pytest.fixture
+def replicas(database_url: str) -> Iterator[tuple[RunningServer, RunningServer]]:
+    """Two servers that share nothing but their database."""
+    with running_server(database_url) as first, running_server(database_url) as second:
+        yield first, second

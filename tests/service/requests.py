@@ -11,7 +11,7 @@ import psycopg2
 from google.protobuf import json_format, timestamp_pb2
 from google.type import money_pb2  # type: ignore[import-untyped]
 
-from ledger.v1 import balance_pb2, member_pb2, points_pb2, program_pb2, rules_pb2
+from ledger.v1 import balance_pb2, member_pb2, points_pb2, program_pb2, rules_pb2, types_pb2
 from tests.service.client import Client
 
 PROGRAM = "bean-street"
@@ -97,8 +97,8 @@ def purchase(
     )
 
 
-def line(amount: str, category: str = "", quantity: int = 1) -> points_pb2.types__pb2.PurchaseLine:
-    return points_pb2.types__pb2.PurchaseLine(
+def line(amount: str, category: str = "", quantity: int = 1) -> types_pb2.PurchaseLine:
+    return types_pb2.PurchaseLine(
         sku="sku", category=category, quantity=quantity, amount=money(amount)
     )
 
@@ -131,10 +131,10 @@ def clock(text: str, program_id: str = PROGRAM) -> program_pb2.AdvanceClockReque
     return program_pb2.AdvanceClockRequest(program_id=program_id, clock_time=instant(text))
 
 
-def open_program(client: Client, members: Sequence[str] = ("m-1",), **settings: Any) -> None:
+def open_program(client: Client, enrolled: Sequence[str] = ("m-1",), **settings: Any) -> None:
     """A sandbox with members."""
     client.create_program(program(**settings))
-    for member_id in members:
+    for member_id in enrolled:
         client.enroll_member(
             enrollment(member_id, program_id=settings.get("program_id", PROGRAM))
         )

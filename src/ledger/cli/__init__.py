@@ -33,7 +33,6 @@ def run(arguments: Sequence[str]) -> int:
 
     from ledger.cli.app import command
     from ledger.cli.failure import NOT_DONE, CommandFailed, usage
-    from ledger.cli.output import print_failure
 
     as_json = "--json" in arguments
     try:
@@ -49,5 +48,7 @@ def run(arguments: Sequence[str]) -> int:
         return NOT_DONE
     else:
         return result if isinstance(result, int) else 0
+    from ledger.cli.output import print_failure
+
     print_failure(failed, as_json)
     return failed.exit_code

@@ -166,13 +166,17 @@ def _report(report: Any) -> RenderableType:
         parts.append(findings)
     count = len(report.findings)
     verdict = (
-        Text(f"✗ {count:,} finding{'s' if count > 1 else ''}", "bold red")
+        Text(f"✗ {_counted(count, 'finding', 'findings')}", "bold red")
         if count
         else Text("✓ all is well", "bold green")
     )
     verdict.append(
-        f": {report.members:,} members and {report.entries:,} entries "
-        f"checked in {report.seconds:,.1f} s",
+        f": {_counted(report.members, 'member', 'members')} and "
+        f"{_counted(report.entries, 'entry', 'entries')} checked in {report.seconds:,.1f} s",
         style="not bold default",
     )
     return Group(*parts, verdict)
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many}"

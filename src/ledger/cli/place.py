@@ -35,7 +35,10 @@ def open_place(chosen: config.Settings) -> Iterator[str]:
             return
         from ledger.store import embedded
 
-        with embedded.start(chosen.data_dir, on_progress=note) as server:
+        with (
+            embedded.start(chosen.data_dir, on_progress=note) as server,
+            server.kept_running(note),
+        ):
             yield server.url()
 
 

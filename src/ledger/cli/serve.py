@@ -153,7 +153,7 @@ def _serve(chosen: Settings, url: str, on_ready: Callable[[Server], None]) -> No
         raise CommandFailed(
             str(error).partition(": Failed")[0],
             reason="CAN_NOT_LISTEN",
-            advice="Does a server run there already? --grpc-address and --http-address name others.",
+            advice="Does a server run there? --grpc-address and --http-address name others.",
         ) from None
 
 

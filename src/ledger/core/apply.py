@@ -46,7 +46,7 @@ def apply(account: Account, entry: Entry) -> Account:
     """The account after one entry; the given account stays as it is. Raises JournalCorrupt."""
     if entry.sequence != account.version + 1:
         raise JournalCorrupt("sequence", entry.sequence, f"follows {account.version}")
-    if entry.create_time < account.create_time:
+    if account.version and entry.create_time < account.create_time:
         raise JournalCorrupt("create_time", entry.sequence, "is before that of the entry before")
     after = copy(account)
     after.version = entry.sequence

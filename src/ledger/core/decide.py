@@ -72,7 +72,7 @@ class Posting:
         self.member_id = member_id
         self.actor = context.actor
         #: create_time never goes back within a member, whatever the clock does
-        self.now = max(context.now, self.account.create_time)
+        self.now = max(context.now, account.create_time) if account else context.now
         self.entries: list[Entry] = []
         #: index of the command's first entry
         self.own = 0
@@ -206,6 +206,7 @@ def _enroll_member(posting: Posting, unknown: bool, command: EnrollMember) -> No
     if not unknown:
         raise MemberAlreadyEnrolled(member_id=command.member_id)
     effective_time, version = _when(posting, command.effective_time)
+    _require_in_range(posting, effective_time, version)
     _open_account(posting, command, effective_time, version)
 
 
@@ -228,7 +229,6 @@ def _open_account(
             local_day(effective_time, zone),
             zone,
             version.rules,
-            now=posting.now,
             expires_days=bonus.expires_days,
         )
         posting.post(
@@ -248,9 +248,8 @@ def _open_account(
 def _record_purchase(
     posting: Posting, unknown: bool, command: RecordPurchase, context: Context
 ) -> None:
-    requested = command.effective_time
-    rules = posting.program.in_force(posting.now if requested is None else requested).rules
-    if unknown and not rules.auto_enroll:
+    effective_time, version = _when(posting, command.effective_time)
+    if unknown and not version.rules.auto_enroll:
         raise MemberNotFound(member_id=command.member_id, program_id=command.program_id)
     credited = context.purchases.get(command.purchase_id)
     if credited is not None:
@@ -258,7 +257,7 @@ def _record_purchase(
         own = credited.member_id == command.member_id
         place = {"sequence": credited.sequence} if own else {}
         raise PurchaseAlreadyRecorded(purchase_id=command.purchase_id, **place)
-    effective_time, version = _when(posting, requested)
+    _require_in_range(posting, effective_time, version)
     if unknown:
         _open_account(posting, command, effective_time, version)
     _credit_purchase(posting, command, effective_time, version)
@@ -273,17 +272,13 @@ def _credit_purchase(
     eligible = eligible_amount(command.amount, command.lines, rules)
     breakdown = earn(rules, eligible, earned_that_day)
     points = sum(line.points for line in breakdown)
-    if points > MAX_POINTS:
-        raise invalid("amount", f"would earn {points} points, at most {MAX_POINTS} fit an entry")
+    if max(points, *(abs(line.points) for line in breakdown)) > MAX_POINTS:
+        raise invalid("amount", f"would earn more than {MAX_POINTS} points before any cap")
     lots: tuple[LotChange, ...] = ()
     if points:
-        lots = (
-            lot_of(
-                points, day, program.zone, rules, now=posting.now, pending_days=rules.pending_days
-            ),
-        )
+        lots = (lot_of(points, day, program.zone, rules, pending_days=rules.pending_days),)
     change = None
-    if rules.cap_per_day is not None:
+    if program.caps_days:
         today = local_day(posting.now, program.zone)
         change = DayChange(day, points, today - program.longest_backdate_days)
     waiting = bool(lots) and lots[0].activate_time is not None
@@ -308,17 +303,20 @@ def _credit_purchase(
 
 
 def _when(posting: Posting, requested: int | None) -> tuple[int, RulesVersion]:
-    """When it happened and the rules in force then. Raises EFFECTIVE_TIME_OUT_OF_RANGE."""
+    """When it happened, possible or not, and the rules in force then."""
     now, program = posting.now, posting.program
     if requested is None or now <= requested <= now + CLOCK_TOLERANCE:
-        return now, program.in_force(now)
-    version = program.in_force(requested)
-    today = local_day(now, program.zone)
-    earliest = day_start(today - version.rules.backdate_days, program.zone)
-    if not earliest <= requested <= now:
+        requested = now
+    return requested, program.in_force(requested)
+
+
+def _require_in_range(posting: Posting, effective_time: int, version: RulesVersion) -> None:
+    """Raises EFFECTIVE_TIME_OUT_OF_RANGE for the future and for what is too long ago."""
+    now, zone = posting.now, posting.program.zone
+    earliest = day_start(local_day(now, zone) - version.rules.backdate_days, zone)
+    if not earliest <= effective_time <= now:
         raise EffectiveTimeOutOfRange(
-            effective_time=format_instant(requested),
+            effective_time=format_instant(effective_time),
             earliest=format_instant(earliest),
             latest=format_instant(now + CLOCK_TOLERANCE),
         )
-    return requested, version

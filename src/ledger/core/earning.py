@@ -45,22 +45,16 @@ def lot_of(
     zone: ZoneInfo,
     rules: Rules,
     *,
-    now: int,
     pending_days: int = 0,
     expires_days: int | None = None,
 ) -> LotChange:
-    """The lot that points earned on local `day` go to.
-
-    Points whose waiting time is already over at `now` (a late upload) are spendable at once.
-    """
+    """The lot that points earned on local `day` go to."""
     expire_time = None
     if expires_days is not None:
         expire_time = day_start(day + expires_days + 1, zone)
     elif rules.after_months is not None:
         expire_time = month_end(day, rules.after_months, zone)
     activate_time = day_start(day + pending_days, zone) if pending_days else None
-    if activate_time is not None and activate_time <= now:
-        activate_time = None
     return LotChange(points, expire_time, activate_time)
 
 

@@ -30,6 +30,17 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
     member_key: bytes
     create_time: int
     versions: tuple[RulesVersion, ...]
+    #: whether any version limits what a day may earn, so that days are to be remembered
+    caps_days: bool = False
+    #: how many days back any version may still look
+    longest_backdate_days: int = 0
+
+    def __post_init__(self) -> None:
+        rules = [version.rules for version in self.versions]
+        caps_days = any(each.cap_per_day is not None for each in rules)
+        longest = max(each.backdate_days for each in rules)
+        msgspec.structs.force_setattr(self, "caps_days", caps_days)
+        msgspec.structs.force_setattr(self, "longest_backdate_days", longest)
 
     def in_force(self, instant: int) -> RulesVersion:
         """The latest version whose effective_time has come by `instant`.
@@ -41,8 +52,3 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
             if version.effective_time <= instant:
                 return version
         return self.versions[0]
-
-    @property
-    def longest_backdate_days(self) -> int:
-        """How many days back any version may still look."""
-        return max(version.rules.backdate_days for version in self.versions)

@@ -74,7 +74,7 @@ def read_rules(document: object, currency: str) -> Rules:
     Raises RulesInvalid with one violation per fault, in document order; nothing is left out.
     """
     faults: list[Violation] = []
-    root = _Section(document, "", faults)
+    root = _Section(document, "", faults, required=True)
     decimals = CURRENCIES[currency]
 
     earning = root.section("earning", required=True)
@@ -142,7 +142,9 @@ class _Section:
     In a section that is absent nothing is required: its absence is one fault, not many.
     """
 
-    def __init__(self, value: object, path: str, faults: list[Violation]) -> None:
+    def __init__(
+        self, value: object, path: str, faults: list[Violation], *, required: bool = False
+    ) -> None:
         self._path = path
         self._faults = faults
         self._children: list[_Section] = []
@@ -151,7 +153,7 @@ class _Section:
         self._values: Mapping[Any, Any] = {}
         if isinstance(value, Mapping):
             self._values = value
-        elif value is not None:
+        elif value is not None or required:
             self.fault(None, f"must be a section with named values, not {_shown(value)}")
 
     def fault(self, name: str | None, description: str) -> None:
@@ -188,7 +190,7 @@ class _Section:
 
     def sections(self, name: str) -> list[_Section]:
         return [
-            _Section(value, f"{self._child(name)}[{index}]", self._faults)
+            _Section(value, f"{self._child(name)}[{index}]", self._faults, required=True)
             for index, value in enumerate(self._list(name))
         ]
 

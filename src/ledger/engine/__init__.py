@@ -17,7 +17,13 @@ import structlog
 
 from ledger.core.commands import Command
 from ledger.core.decide import Context, Posting, settle
-from ledger.core.errors import LedgerError, MemberNotFound, StorageUnavailable
+from ledger.core.errors import (
+    Internal,
+    LedgerError,
+    MemberNotFound,
+    Overloaded,
+    StorageUnavailable,
+)
 from ledger.core.model import Account, Receipt
 from ledger.core.program import Program
 from ledger.engine.batch import Item, Outcome
@@ -25,9 +31,11 @@ from ledger.engine.batching import Batcher
 from ledger.engine.writer import Writer
 from ledger.metrics import Metrics
 from ledger.store import queries
+from ledger.store.database import is_unavailable
 from ledger.store.journal import MemberKey
 from ledger.store.programs import Catalog
 from ledger.store.queries import ReadAccount
+from ledger.store.stalls import StallGuard
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -54,10 +62,11 @@ class Engine:
         queue_limit: int = 10_000,
     ) -> None:
         self.database = database
-        self.catalog = Catalog(database)
+        self.catalog = Catalog(database, metrics.know_program)
         self.clock = clock
         self._metrics = metrics
-        self._writer = Writer(database, self.catalog, clock, metrics)
+        self._guard = StallGuard(database)
+        self._writer = Writer(database, self.catalog, clock, metrics, self._guard)
         self._writes: Batcher[Item, Receipt] = Batcher(
             "ledger-writer",
             self._writer.write,
@@ -69,6 +78,9 @@ class Engine:
             "ledger-reader", self._read, batch_limit=batch_limit, queue_limit=queue_limit
         )
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="ledger-query")
+        #: functions that run on the pool or wait for it
+        self._running = 0
+        self._running_limit = queue_limit
         metrics.queue_depth.set_function(lambda: self._writes.waiting)
 
     async def submit(self, command: Command, actor: str, deadline: float | None = None) -> Receipt:
@@ -117,14 +129,21 @@ class Engine:
     async def run(self, function: Callable[..., T], *arguments: object) -> T:
         """The result of a blocking function, run on the thread pool.
 
-        Raises STORAGE_UNAVAILABLE when the database does not answer.
+        Raises STORAGE_UNAVAILABLE when the database does not answer, OVERLOADED.
         """
+        if self._running >= self._running_limit:
+            raise Overloaded()
         loop = asyncio.get_running_loop()
+        self._running += 1
         try:
             return await loop.run_in_executor(self._threads, function, *arguments)
-        except sa.exc.OperationalError as error:
-            log.warning("query failed", error=str(error.orig).strip())
+        except sa.exc.SQLAlchemyError as error:
+            if not is_unavailable(error):
+                raise
+            log.warning("query failed", error=_text(error))
             raise StorageUnavailable() from error
+        finally:
+            self._running -= 1
 
     async def query(self, function: Callable[..., T], *arguments: object) -> T:
         """The result of function(connection, *arguments) on a connection of the pool."""
@@ -136,28 +155,41 @@ class Engine:
         return await self.run(connected)
 
     def close(self) -> None:
-        """Finish what was accepted, then stop."""
+        """Finish what was accepted, then stop. A lost or stalled database holds it up for seconds,
+        no more: by then nobody waits for an answer."""
+        self._writer.hurry()
         self._writes.close()
+        self._guard.hurry()
         self._reads.close()
+        self._threads.shutdown(cancel_futures=True)
         self._writer.close()
-        self._threads.shutdown()
+        self._guard.close()
 
     def _read(self, keys: Sequence[MemberKey]) -> list[ReadAccount | LedgerError]:
-        found: dict[MemberKey, ReadAccount] | None = None
         for _ in range(2):  # a pooled connection may have died unnoticed
             try:
                 with self.database.connect() as connection:
                     found = queries.read_accounts(connection, keys)
-                break
-            except sa.exc.DBAPIError as error:
-                log.warning("read failed", error=str(error.orig).strip())
-        if found is None:
-            self._metrics.database_up.set(0)
-            return [StorageUnavailable()] * len(keys)
-        self._metrics.database_up.set(1)
-        return [
-            found.get(key) or MemberNotFound(program_id=key[0], member_id=key[1]) for key in keys
-        ]
+            except sa.exc.SQLAlchemyError as error:
+                log.warning("read failed", error=_text(error))
+            except Exception:
+                return self._read_halves(keys)
+            else:
+                self._metrics.database_up.set(1)
+                return [
+                    found.get(key) or MemberNotFound(program_id=key[0], member_id=key[1])
+                    for key in keys
+                ]
+        self._metrics.database_up.set(0)
+        return [StorageUnavailable()] * len(keys)
+
+    def _read_halves(self, keys: Sequence[MemberKey]) -> list[ReadAccount | LedgerError]:
+        """Read both halves on their own, so that an account that can not be read fails alone."""
+        if len(keys) == 1:
+            log.exception("account can not be read")
+            return [Internal()]
+        middle = len(keys) // 2
+        return [*self._read(keys[:middle]), *self._read(keys[middle:])]
 
     def _observe_batch(self, size: int, waits: Sequence[float]) -> None:
         self._metrics.batch_size.observe(size)
@@ -171,3 +203,8 @@ def settled(account: Account, program: Program, member_id: str, instant: int) ->
     posting = Posting(account, member_id, context)
     settle(posting)
     return posting.account
+
+
+def _text(error: sa.exc.SQLAlchemyError) -> str:
+    """What the driver says, without the statement and its values."""
+    return str(getattr(error, "orig", error)).strip()

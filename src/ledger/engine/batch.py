@@ -6,9 +6,10 @@ what the ones before it left; then everything is written with one statement per 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
+import msgspec
 import structlog
 from psycopg2.extensions import cursor as Cursor
 
@@ -33,6 +34,12 @@ class Item(NamedTuple):
 
 
 Outcome = Receipt | LedgerError
+InDoubt = Mapping[RequestKey, Collection[bytes]]
+
+
+def member_key(command: Command) -> MemberKey:
+    """Whose account a command is about."""
+    return command.program_id, command.member_id
 
 
 def request_key(command: Command) -> RequestKey:
@@ -43,20 +50,21 @@ def request_key(command: Command) -> RequestKey:
 class Batch:
     """One attempt at one transaction. `outcomes` holds the answers once `commit` has returned.
 
-    `in_doubt` names the requests that an earlier attempt may have committed: their outcomes, when
-    found, are first answers and not replays.
+    `in_doubt` tells what earlier attempts may have committed: by request, the hashes that its first
+    entry would have. Found so, the outcome is a first answer and not a replay.
     """
 
     def __init__(
-        self, items: Sequence[Item], catalog: Catalog, now: int, in_doubt: frozenset[RequestKey]
+        self, items: Sequence[Item], catalog: Catalog, now: int, in_doubt: InDoubt
     ) -> None:
         self._items = items
         self._catalog = catalog
         self._now = now
         self._in_doubt = in_doubt
         self.outcomes: list[Outcome] = []
-        #: the requests that this attempt writes an outcome for
-        self.decided: set[RequestKey] = set()
+        #: the requests that this attempt writes an outcome for, each with the hash of its first
+        #: entry, which a refusal has none of
+        self.decided: dict[RequestKey, bytes] = {}
         #: the entries that this attempt, or the one in doubt before it, makes durable
         self.posted: list[Entry] = []
         #: whether COMMIT has been sent
@@ -122,7 +130,7 @@ class Batch:
             receipt = Receipt(
                 entries=entries,
                 balance=balance_after(entries[-1]),
-                replayed=request not in self._in_doubt,
+                replayed=journal_of[first].hash not in self._in_doubt.get(request, ()),
             )
             self._answered[request] = (entries[0].fingerprint, receipt)
             if not receipt.replayed:
@@ -169,6 +177,10 @@ class Batch:
         """The first outcome of a request id, again, or REQUEST_ID_REUSED for other content."""
         if digest != fingerprint(command):
             return RequestIdReused(request_id=command.request_id)
+        if isinstance(outcome, Receipt) and not outcome.replayed:
+            # Answered for the first time, after a doubt; from here on it is a repeat.
+            again = msgspec.structs.replace(outcome, replayed=True)
+            self._answered[request_key(command)] = (digest, again)
         return outcome
 
     def _remember(
@@ -182,7 +194,7 @@ class Batch:
         digest = fingerprint(command)
         self._refusals.append(journal.NewRefusal(request, digest, refusal, actor, now))
         self._answered[request] = (digest, refusal)
-        self.decided.add(request)
+        self.decided[request] = b""
 
     def _take_in(
         self, key: MemberKey, request: RequestKey, command: Command, posting: Posting
@@ -206,12 +218,12 @@ class Batch:
         if command.request_id:
             repeat = Receipt(entries=own, balance=receipt.balance, replayed=True)
             self._answered[request] = (own[0].fingerprint, repeat)
-            self.decided.add(request)
+            self.decided[request] = hashes[posting.own]
         return receipt
 
     def save(self, cursor: Cursor) -> None:
-        """Write what was decided."""
-        journal.append(cursor, self._entries)
+        """Write what was decided, in key order: no two services wait for each other's new rows."""
+        journal.append(cursor, sorted(self._entries, key=_key_of))
         changed = [
             journal.SavedAccount(key, self._old_versions.get(key, 0), account, self._heads[key])
             for key, account in self._accounts.items()
@@ -225,3 +237,7 @@ class Batch:
         """Make it durable."""
         self.committing = True
         journal.commit(cursor)
+
+
+def _key_of(sealed: tuple[Entry, bytes]) -> MemberKey:
+    return sealed[0].program_id, sealed[0].member_id

@@ -8,6 +8,7 @@ little load batches are small and quick, under much load they are large and chea
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections import deque
@@ -104,7 +105,15 @@ class Batcher(Generic[T, R]):
                 if not self._queue:
                     return
                 groups = self._take()
-            self._work_on(groups)
+            # Whatever happens, the callers are answered and the thread goes on: were it to end,
+            # everybody would wait for ever.
+            try:
+                self._work_on(groups)
+            except BaseException:
+                log.exception("batch lost", batcher=self._thread.name)
+                for group in groups:
+                    group.results = group.results or [Internal()] * len(group.items)
+            self._answer(groups)
 
     def _take(self) -> list[Group[T, R]]:
         """As many waiting groups as fit one batch, in order of arrival; at least one."""
@@ -130,29 +139,26 @@ class Batcher(Generic[T, R]):
                 runnable.append(group)
         items = [item for group in runnable for item in group.items]
         if items:
-            if self._on_batch is not None:
-                self._on_batch(len(items), [now - group.arrived for group in runnable])
-            results = self._results_of(items)
+            self._observe(len(items), [now - group.arrived for group in runnable])
+            results = self._work(items)
             start = 0
             for group in runnable:
                 group.results = list(results[start : start + len(group.items)])
                 start += len(group.items)
-        self._answer(groups)
 
-    def _results_of(self, items: Sequence[T]) -> Sequence[R | LedgerError]:
-        """What `work` answers; an error it should not have raised must not end the thread."""
-        try:
-            return self._work(items)
-        except Exception:
-            log.exception("batch failed", batcher=self._thread.name, items=len(items))
-            return [Internal()] * len(items)
+    def _observe(self, size: int, waits: Sequence[float]) -> None:
+        if self._on_batch is not None:
+            try:
+                self._on_batch(size, waits)
+            except Exception:  # what only watches must not fail what is watched
+                log.exception("batch not observed", batcher=self._thread.name)
 
     def _answer(self, groups: Sequence[Group[T, R]]) -> None:
         by_loop: dict[asyncio.AbstractEventLoop, list[Group[T, R]]] = {}
         for group in groups:
             by_loop.setdefault(group.future.get_loop(), []).append(group)
         for loop, answered in by_loop.items():
-            if not loop.is_closed():
+            with contextlib.suppress(RuntimeError):  # closed: nobody waits there any more
                 loop.call_soon_threadsafe(_resolve, answered)
 
 

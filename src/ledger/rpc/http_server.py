@@ -100,8 +100,11 @@ class _Application(ConnectASGIApplication[Dispatcher]):
         return "/"
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http" and scope["path"] not in self._paths:
+        if scope["path"] not in self._paths:
             await _unimplemented(scope)(scope, receive, send)
+        elif _is_native_grpc(scope):
+            # It needs HTTP/2 and trailers: there is a port for it.
+            await Response(status_code=415)(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 
@@ -135,6 +138,13 @@ def _unimplemented(scope: Any) -> Response:
     """404, which every protocol reads as UNIMPLEMENTED, saying so to those who speak Connect."""
     error = {"code": "unimplemented", "message": f"no method {scope['path'][:200]}"}
     return JSONResponse(error, status_code=404)
+
+
+def _is_native_grpc(scope: Any) -> bool:
+    content_type = next((value for name, value in scope["headers"] if name == b"content-type"), b"")
+    return content_type.startswith(b"application/grpc") and not content_type.startswith(
+        b"application/grpc-web"
+    )
 
 
 class HttpServer:
@@ -209,7 +219,8 @@ class _Server(uvicorn.Server):
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # With the protocol named, asyncio turns Nagle's algorithm off: answers would wait 40 ms for it.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))

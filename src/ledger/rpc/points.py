@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ledger.core.commands import EnrollMember, RecordPurchase
+from ledger.core.commands import Command
 from ledger.core.decide import Context, decide
 from ledger.core.errors import LedgerError, MemberNotFound, invalid
 from ledger.core.model import PurchaseRef, balance_after
@@ -97,7 +97,7 @@ class PointsService:
 
     async def _command(
         self, item: points_pb2.BatchWriteItem
-    ) -> tuple[Program, EnrollMember | RecordPurchase]:
+    ) -> tuple[Program, Command]:
         match item.WhichOneof("write"):
             case "enroll_member":
                 return await program_or_refuse(

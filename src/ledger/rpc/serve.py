@@ -21,7 +21,7 @@ from ledger.rpc.http_server import HttpServer
 from ledger.rpc.members import MemberService
 from ledger.rpc.points import PointsService
 from ledger.rpc.programs import ProgramService
-from ledger.store.database import check_server, open_database
+from ledger.store.database import open_database
 from ledger.store.migrate import require_current
 from ledger.store.programs import list_programs
 from ledger.v1 import audit_pb2, balance_pb2, member_pb2, points_pb2, program_pb2
@@ -57,10 +57,12 @@ class Server:
     def __init__(self, options: ServeOptions, *, clock: Callable[[], int] = real_clock) -> None:
         self._metrics = Metrics()
         self._database = open_database(
-            options.database_url, pool_size=8, application_name="ledger"
+            options.database_url,
+            pool_size=8,
+            application_name="ledger",
+            allow_unsafe=options.allow_unsafe_database,
         )
         try:
-            check_server(self._database, allow_unsafe=options.allow_unsafe_database)
             require_current(self._database)
             with self._database.connect() as connection:
                 for program_id in list_programs(connection, None, _MAX_PROGRAMS_AT_START):

@@ -44,12 +44,14 @@ def shortened(status: status_pb2.Status, most_bytes: int) -> status_pb2.Status:
     request = error_details_pb2.BadRequest()
     if status.ByteSize() <= most_bytes or not _unpack(status, request):
         return status
-    # What is left for the violations beside the message and the other details.
+    # What is left for the violations beside the message and the other details; a part of it is for
+    # descriptions, however many paths there are.
     room = most_bytes - (status.ByteSize() - request.ByteSize()) - _ROOM_FOR_COUNT
+    reserved = room // 4
     short = error_details_pb2.BadRequest()
     for violation in request.field_violations:
         room -= len(violation.field.encode()) + _FRAME_BYTES
-        if room < 0:
+        if room < reserved:
             break
         short.field_violations.add(field=violation.field)
     for full, violation in zip(request.field_violations, short.field_violations, strict=False):

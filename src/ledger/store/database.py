@@ -9,7 +9,8 @@ import psycopg2
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import ExceptionContext
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ledger.store.tables import SERVICE_ROLE
 
@@ -173,6 +174,16 @@ def check_server(engine: Engine, *, allow_unsafe: bool = False) -> None:
                 f"the server at {place} has {name} = off, so that a crash could lose what was "
                 f"already confirmed: set {name} = on"
             )
+
+
+def is_unavailable(error: SQLAlchemyError) -> bool:
+    """Whether it says that the database is away, busy or only for reading: that a repeat may do."""
+    if isinstance(error, PoolTimeout | OperationalError):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    code = getattr(error.orig, "pgcode", None)
+    return bool(error.connection_invalidated) or not code or code == READ_ONLY_SQL_TRANSACTION
 
 
 def unreachable(url: URL, error: OperationalError) -> DatabaseUnusable:

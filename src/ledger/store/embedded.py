@@ -21,6 +21,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -56,6 +57,12 @@ START_TIMEOUT_SECONDS = 600
 """How long to wait for the server; recovery after a crash takes its time."""
 
 STOP_TIMEOUT_SECONDS = 60
+
+KEEP_SECONDS = 0.5
+"""How often a server that is to be kept running is looked after."""
+
+RESTART_TIMEOUT_SECONDS = 10
+"""How long it is then waited for. One that takes longer to recover is looked after again."""
 
 NO_PID = 2**31 - 1
 """A pid beyond any system's largest."""
@@ -127,6 +134,28 @@ class EmbeddedServer:
                 _ensure_database(connection, "ledger")
             finally:
                 connection.close()
+
+    @contextlib.contextmanager
+    def kept_running(self, on_progress: Progress) -> Iterator[None]:
+        """Within the block the server is started again when it ends, by a crash or by `stop`."""
+        over = threading.Event()
+
+        def keep() -> None:
+            while not over.wait(KEEP_SECONDS):
+                try:
+                    if status(self.data_dir).state == "STOPPED":
+                        on_progress("PostgreSQL has ended: starting it again")
+                        self.ensure_running(on_progress, RESTART_TIMEOUT_SECONDS)
+                except (EmbeddedServerError, OSError, psycopg2.Error) as error:
+                    on_progress(f"PostgreSQL does not start: {error}")
+
+        keeper = threading.Thread(target=keep, name="embedded-server", daemon=True)
+        keeper.start()
+        try:
+            yield
+        finally:
+            over.set()
+            keeper.join()
 
     def stop_if_last(self) -> bool:
         """Ends this use, and stops the server if nobody else uses it; whether it did."""

@@ -44,6 +44,13 @@ _STATEMENTS = {
         " JOIN accounts a USING (program_id, member_id)"
         " ORDER BY a.program_id, a.member_id FOR UPDATE OF a"
     ),
+    "find_held (text[], text[])": (
+        "WITH k AS MATERIALIZED (SELECT * FROM unnest($1, $2) AS k (program_id, member_id)),"
+        " free AS MATERIALIZED (SELECT a.program_id, a.member_id"
+        " FROM k JOIN accounts a USING (program_id, member_id) FOR UPDATE OF a SKIP LOCKED)"
+        " SELECT a.program_id, a.member_id FROM k JOIN accounts a USING (program_id, member_id)"
+        " EXCEPT SELECT program_id, member_id FROM free"
+    ),
     "lock_clocks (text[])": (
         "SELECT p.program_id, p.clock_time,"
         " (SELECT max(r.version) FROM rules_versions r WHERE r.program_id = p.program_id)"
@@ -171,6 +178,15 @@ def begin_locked(
         (row[0], row[1]): LockedAccount(decode_account(row[2]), bytes(row[3]))
         for row in cursor.fetchall()
     }
+
+
+def find_held(cursor: Cursor, keys: Collection[MemberKey]) -> set[MemberKey]:
+    """Those of the accounts whose row another transaction holds at this moment. Waits for none.
+
+    A transaction of its own: what it locks itself, it lets go at once.
+    """
+    cursor.execute("EXECUTE find_held (%s, %s)", _columns(keys, 2))
+    return {(row[0], row[1]) for row in cursor.fetchall()}
 
 
 def lock_clocks(cursor: Cursor, program_ids: Collection[str]) -> dict[str, tuple[int | None, int]]:
@@ -313,13 +329,17 @@ def _array(values: Collection[object]) -> str:
     """An array literal of texts (or None) or of integers.
 
     One constant is much quicker to parse than an ARRAY[…] of many. Control characters, which no
-    value contains, mark the places where quotes must not be escaped.
+    value contains, mark the places where quotes must not be escaped. Raises ValueError for a value
+    that does: it would move all values after it.
     """
     if not values:
         return "{}"
     if isinstance(next(iter(values)), int):
         return "{" + ",".join(map(str, values)) + "}"
+    nulls = sum(1 for value in values if value is None) if None in values else 0
     texts = "\x01".join(["\x02" if value is None else str(value) for value in values])
+    if texts.count("\x01") != len(values) - 1 or texts.count("\x02") != nulls:
+        raise ValueError("a value contains a control character")
     escaped = texts.replace("\\", "\\\\").replace('"', '\\"')
     quoted = '{"' + escaped.replace("\x01", '","') + '"}'
     return quoted.replace('"\x02"', "NULL")

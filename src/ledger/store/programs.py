@@ -11,7 +11,7 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -39,12 +39,20 @@ FRESHNESS_SECONDS = 1.0
 
 
 class Catalog:
-    """The programs this process knows, each refreshed when it is asked for and stale."""
+    """The programs this process knows, each refreshed when it is asked for and stale.
 
-    def __init__(self, database: sa.Engine) -> None:
+    `on_new` is told the id of each program when it is first known.
+    """
+
+    def __init__(
+        self, database: sa.Engine, on_new: Callable[[str], None] = lambda program_id: None
+    ) -> None:
         self._database = database
+        self._on_new = on_new
         self._lock = threading.Lock()
         self._known: dict[str, tuple[Program, float]] = {}
+        #: the latest time (monotonic) that the database could not be asked, and why
+        self._failure: tuple[sa.exc.SQLAlchemyError, float] | None = None
 
     def fresh(self, program_id: str) -> Program | None:
         """The cached program, if it was read within FRESHNESS_SECONDS."""
@@ -60,14 +68,24 @@ class Catalog:
     def refresh(self, program_id: str) -> Program:
         """The program as it is in the database now. Raises PROGRAM_NOT_FOUND."""
         read_at = time.monotonic()
-        with self._lock, self._database.connect() as connection:
+        with self._lock:
             known = self._known.get(program_id)
             if known is not None and known[1] > read_at:
                 return known[0]  # somebody else refreshed it meanwhile
+            if self._failure is not None and self._failure[1] > read_at:
+                # Somebody else tried meanwhile, in vain: not everybody has to wait for that.
+                raise self._failure[0].with_traceback(None)
             versions = known[0].versions if known is not None else ()
-            program = load_program(connection, program_id, versions)
+            try:
+                with self._database.connect() as connection:
+                    program = load_program(connection, program_id, versions)
+            except sa.exc.SQLAlchemyError as error:
+                self._failure = (error, time.monotonic())
+                raise
             self._known[program_id] = (program, read_at)
-            return program
+        if known is None:
+            self._on_new(program_id)
+        return program
 
     def at(self, program_id: str, clock_time: int | None, version: int) -> Program:
         """The program with the clock (µs) and at least the version read in a transaction."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -57,9 +57,16 @@ def entry_of(row: Sequence[Any]) -> Sealed:
     return Sealed(entry, bytes(row[22]), data)
 
 
-def copy_text(entries: Iterable[tuple[Entry, bytes]]) -> str:
-    """COPY text of entries and their hashes, one line each, in the order of COPY_COLUMNS."""
-    return "".join([_copy_line(entry, digest) for entry, digest in entries])
+def copy_text(entries: Collection[tuple[Entry, bytes]]) -> str:
+    """COPY text of entries and their hashes, one line each, in the order of COPY_COLUMNS.
+
+    Raises ValueError for a control character in a value: it would make other columns or rows.
+    """
+    text = "".join([_copy_line(entry, digest) for entry, digest in entries])
+    tabs = len(entries) * (len(_COLUMNS) - 1)
+    if text.count("\t") != tabs or text.count("\n") != len(entries):
+        raise ValueError("a value contains a control character")
+    return text
 
 
 def _copy_line(entry: Entry, digest: bytes) -> str:

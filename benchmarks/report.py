@@ -1,0 +1,131 @@
+"""A run for people, as a table, and for machines, as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from benchmarks.results import Result
+from benchmarks.run import Report
+
+#: what others may use before the figures suffer; the kernel's share of our own work is in it
+_QUIET_CORES = 0.2
+
+_NOTE = (
+    "Closed loop: each caller sends when its last call was answered. Every write is on the disk "
+    "before its answer. Load generators, service and PostgreSQL share the machine. × empty: "
+    "commands per second by the calls per second of the empty RPC, with as many in flight "
+    "(BatchWrite: 64). CPU: for each command. Mean batch: commands per transaction."
+)
+
+
+def as_dict(report: Report) -> dict[str, Any]:
+    """The run as plain data."""
+    options = report.options
+    return {
+        "began": report.began.isoformat(timespec="seconds"),
+        "mode": report.options.mode.name,
+        "seed": options.seed,
+        "members": options.members,
+        "load_generators": options.generators,
+        "machine": asdict(report.machine),
+        "results": [asdict(result) for result in report.results],
+        "audit": asdict(report.audit),
+        "faults": report.faults,
+    }
+
+
+def as_text(report: Report) -> RenderableType:
+    """The run as a table with its surroundings."""
+    return Group(
+        _surroundings(report), _table(report.results), Text(_NOTE, style="dim"), _verdict(report)
+    )
+
+
+def _surroundings(report: Report) -> RenderableType:
+    machine, options = report.machine, report.options
+    durability = ", ".join(f"{name}={value}" for name, value in machine.durability.items())
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column()
+    grid.add_row(
+        "Machine",
+        f"{machine.processor}, {machine.cores} cores, {machine.memory_bytes / 2**30:.0f} GiB, "
+        f"{machine.system}",
+    )
+    grid.add_row("Disk", f"{machine.filesystem}, fdatasync of 8 KiB {machine.sync_us:.0f} µs")
+    grid.add_row("PostgreSQL", f"{machine.postgresql}, {durability}")
+    grid.add_row(
+        "Software", f"ledger {machine.ledger}, Python {machine.python}, grpcio {machine.grpc}"
+    )
+    grid.add_row(
+        "Run",
+        f"{report.began:%Y-%m-%d %H:%M} UTC, {options.mode.name}, "
+        f"{options.mode.seconds:g} s each, seed {options.seed}, {options.members:,} members, "
+        f"{options.generators} load generator{'s' if options.generators > 1 else ''}",
+    )
+    foreign = max(result.foreign_cores for result in report.results)
+    grid.add_row(
+        "Others",
+        Text(
+            f"processes that are no part of this run used up to {foreign:.2f} cores",
+            style="yellow" if foreign > _QUIET_CORES else "",
+        ),
+    )
+    return grid
+
+
+def _table(results: list[Result]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("Workload", no_wrap=True)
+    for name in (
+        *("in\nflight", "calls\nper s", "commands\nper s", "p50\nms", "p95\nms", "p99\nms"),
+        *("×\nempty", "CPU µs\nclient", "CPU µs\nservice", "CPU µs\nPostgreSQL", "mean\nbatch"),
+    ):
+        table.add_column(name, justify="right", no_wrap=True)
+    section = ""
+    for result in results:
+        if section and section != result.workload:
+            table.add_section()
+        section = result.workload
+        table.add_row(
+            result.workload,
+            str(result.in_flight),
+            f"{result.calls_per_second:,.0f}",
+            f"{result.commands_per_second:,.0f}",
+            _milliseconds(result.p50_ms),
+            _milliseconds(result.p95_ms),
+            _milliseconds(result.p99_ms),
+            "–" if result.ratio_to_empty is None else f"{result.ratio_to_empty:.2f}",
+            f"{result.client_cpu_us:,.0f}",
+            f"{result.service_cpu_us:,.0f}",
+            f"{result.postgres_cpu_us:,.0f}",
+            "–" if result.average_batch is None else f"{result.average_batch:,.1f}",
+        )
+    return table
+
+
+def _milliseconds(value: float) -> str:
+    return f"{value:.2f}" if value < 10 else f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
+
+
+def _verdict(report: Report) -> Text:
+    audit = report.audit
+    scale = (
+        f"{audit.purchases:,} purchases of {audit.members:,} members, "
+        f"{audit.outstanding_points:,} points outstanding; {audit.entries:,} entries verified "
+        f"in {audit.verify_seconds:.1f} s"
+    )
+    if not report.faults:
+        return Text.assemble(
+            ("\n✓ the ledger holds exactly what it acknowledged", "bold green"), f": {scale}"
+        )
+    text = Text.assemble(("\n✗ this run is broken", "bold red"), f": {scale}")
+    for fault in report.faults:
+        text.append(f"\n  {fault}", "red")
+    return text

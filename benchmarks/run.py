@@ -1,0 +1,196 @@
+"""One run: start everything, put on the load, look whether the ledger is right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import grpc
+
+from benchmarks.audit import Audit, audit, check_answers
+from benchmarks.calls import Answers
+from benchmarks.cpu import machine_seconds, tree_seconds
+from benchmarks.generator import Generators, Job, Measured
+from benchmarks.machine import Machine, describe
+from benchmarks.results import Result, Usage, ratio_to_empty, result_of
+from benchmarks.setup import Program, create_program, enroll
+from benchmarks.shop import Shop
+from benchmarks.system import EmptyServer, System, running_empty_server, running_system
+from benchmarks.workloads import MEASURED, WARM_UP, Kind, Mode, Workload
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a run is made with."""
+
+    mode: Mode
+    seed: int
+    members: int
+    #: load generator processes
+    generators: int
+    #: where the database's directory is made
+    parent: Path
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run found."""
+
+    began: datetime
+    options: Options
+    machine: Machine
+    results: list[Result]
+    audit: Audit
+    #: whatever was not as it must be; empty in a run that is worth reading
+    faults: list[str]
+
+
+def run(options: Options, progress: Callable[[str], None]) -> Report:
+    """Make a run; `progress` is told what happens next.
+
+    Raises ProcessFailed, SetupFailed, GeneratorFailed, EmbeddedServerError, grpc.RpcError.
+    """
+    began = datetime.now(UTC)
+    progress("starting the database and the service")
+    with (
+        running_system(options.parent) as system,
+        running_empty_server(system.directory) as empty,
+        grpc.insecure_channel(system.grpc_address) as channel,
+    ):
+        machine = describe(system.directory, system.database_url)
+        program = create_program(channel)
+        today = began.astimezone(ZoneInfo(program.time_zone)).date()
+        shop = Shop(options.seed, options.members, program.time_zone, today)
+        progress(f"enrolling {options.members:,} members")
+        enroll(channel, program, shop)
+        with Generators(options.generators) as generators:
+            bench = _Bench(options, system, empty, generators, program, shop)
+            for workload in (*WARM_UP, *MEASURED):
+                progress(f"{workload.title}, {workload.in_flight} in flight")
+                bench.measure(workload)
+        progress("verifying the ledger")
+        return Report(began, options, machine, bench.results(), *bench.audit(channel))
+
+
+class _Bench:
+    """A run under way, and what it was told so far."""
+
+    def __init__(
+        self,
+        options: Options,
+        system: System,
+        empty: EmptyServer,
+        generators: Generators,
+        program: Program,
+        shop: Shop,
+    ) -> None:
+        self._options = options
+        self._system = system
+        self._empty = empty
+        self._generators = generators
+        self._program = program
+        self._shop = shop
+        self._answers = Answers()
+        self._results: list[Result] = []
+
+    def measure(self, workload: Workload) -> None:
+        """Run a workload, note its figures and its answers."""
+        before = after = Usage(0, 0, 0, 0, 0, 0)
+
+        def on_start() -> None:
+            nonlocal before
+            before = self._usage(workload)
+
+        def on_end() -> None:
+            nonlocal after
+            after = self._usage(workload)
+
+        measured = self._generators.run(
+            workload, lambda number: self._job(workload, number), on_start, on_end
+        )
+        self._answers.add(measured.answers)
+        if workload.measured:
+            usage = _between(before, after, measured)
+            self._results.append(
+                result_of(workload, measured.seconds, measured.latencies_ns, usage)
+            )
+
+    def results(self) -> list[Result]:
+        """The figures of all workloads, compared with the empty RPC."""
+        return [
+            replace(result, ratio_to_empty=ratio_to_empty(result, self._results))
+            for result in self._results
+        ]
+
+    def audit(self, channel: grpc.Channel) -> tuple[Audit, list[str]]:
+        """What the ledger holds, and everything that is not as it must be."""
+        answers = self._answers
+        earning, members = self._program.earning, self._shop.member_ids()
+        balances = earning.balances(members, answers.acknowledged)
+        found = audit(
+            channel,
+            self._system.database_url,
+            self._program.program_id,
+            answers.acknowledged,
+            balances,
+        )
+        faults = [f"{count} × {what}" for what, count in answers.failures.most_common()]
+        told = answers.credited_points + earning.welcome * len(members)
+        if told != sum(balances.values()):
+            faults.append(f"receipts add up to {told} points, not {sum(balances.values())}")
+        faults += check_answers(answers.balances, balances)
+        return found, faults + found.faults
+
+    def _job(self, workload: Workload, number: int) -> Job:
+        count, mode = self._generators.count, self._options.mode
+        seconds = mode.seconds if workload.measured else mode.warm_up_seconds
+        return Job(
+            workload=workload,
+            address=self._address(workload),
+            shop=self._shop,
+            program_id=self._program.program_id,
+            currency=self._program.currency,
+            name=f"{workload.name}-{number}",
+            in_flight=_share(workload.in_flight, count, number),
+            calls=_share(int(workload.calls_per_second * seconds) + count, count, number),
+            seconds=seconds,
+        )
+
+    def _address(self, workload: Workload) -> str:
+        match workload.kind:
+            case Kind.EMPTY:
+                return self._empty.address
+            case Kind.JSON_BALANCE:
+                return self._system.http_url
+        return self._system.grpc_address
+
+    def _usage(self, workload: Workload) -> Usage:
+        system = self._system
+        served_by = self._empty.pid if workload.kind is Kind.EMPTY else system.service_pid
+        return Usage(
+            client=0.0,
+            service=tree_seconds(served_by),
+            postgres=tree_seconds(system.postgres_pid),
+            machine=machine_seconds(),
+            batches=system.metric("ledger_batch_size_count"),
+            batched_commands=system.metric("ledger_batch_size_sum"),
+        )
+
+
+def _between(before: Usage, after: Usage, measured: Measured) -> Usage:
+    return Usage(
+        client=measured.client_cpu_seconds,
+        service=after.service - before.service,
+        postgres=after.postgres - before.postgres,
+        machine=after.machine - before.machine,
+        batches=after.batches - before.batches,
+        batched_commands=after.batched_commands - before.batched_commands,
+    )
+
+
+def _share(total: int, parts: int, number: int) -> int:
+    """Part `number` of a total that is divided as evenly as whole numbers can be."""
+    return total // parts + (1 if number < total % parts else 0)

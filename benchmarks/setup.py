@@ -1,0 +1,91 @@
+"""Before the load: the demo's program, and all members enrolled. Sends gRPC."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib.resources import as_file, files
+from zoneinfo import ZoneInfo
+
+import grpc
+from google.protobuf import json_format
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from benchmarks.shop import DAYS, Earning, Shop
+from ledger.cli.document import load
+from ledger.v1 import (
+    member_pb2,
+    points_pb2,
+    points_pb2_grpc,
+    program_pb2,
+    program_pb2_grpc,
+    rules_pb2,
+)
+
+_BATCH = 500
+_TIMEOUT_SECONDS = 60.0
+
+
+class SetupFailed(Exception):
+    """The service refused a member."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """The program that the load runs in."""
+
+    program_id: str
+    currency: str
+    time_zone: str
+    earning: Earning
+
+
+def create_program(channel: grpc.Channel) -> Program:
+    """The demo's program, created. Raises grpc.RpcError; ValueError as `Earning.of`."""
+    with as_file(files("ledger") / "demo" / "coffee-shop.yaml") as path:
+        document = load(path)
+    program_pb2_grpc.ProgramServiceStub(channel).CreateProgram(
+        program_pb2.CreateProgramRequest(
+            program=json_format.ParseDict(document.program, program_pb2.Program()),
+            rules=json_format.ParseDict(document.rules, rules_pb2.Rules()),
+        ),
+        timeout=_TIMEOUT_SECONDS,
+    )
+    return Program(
+        program_id=document.program_id,
+        currency=document.program["currency"],
+        time_zone=document.program["time_zone"],
+        earning=Earning.of(document.rules),
+    )
+
+
+def enroll(channel: grpc.Channel, program: Program, shop: Shop) -> None:
+    """Enroll all members of the shop, a few days before their first purchase.
+
+    Raises SetupFailed, grpc.RpcError.
+    """
+    stub = points_pb2_grpc.PointsServiceStub(channel)
+    since = datetime.combine(shop.today, datetime.min.time(), ZoneInfo(program.time_zone))
+    enrolled = Timestamp(
+        seconds=int((since.astimezone(UTC) - timedelta(days=2 * DAYS)).timestamp())
+    )
+    members: Sequence[str] = shop.member_ids()
+    for at in range(0, len(members), _BATCH):
+        items = [
+            points_pb2.BatchWriteItem(
+                enroll_member=member_pb2.EnrollMemberRequest(
+                    request_id="enroll",
+                    program_id=program.program_id,
+                    member_id=member_id,
+                    effective_time=enrolled,
+                )
+            )
+            for member_id in members[at : at + _BATCH]
+        ]
+        answer = stub.BatchWrite(
+            points_pb2.BatchWriteRequest(items=items), timeout=_TIMEOUT_SECONDS
+        )
+        for result in answer.results:
+            if not result.HasField("receipt"):
+                raise SetupFailed(f"a member was not enrolled: {result.error.message}")

@@ -1,0 +1,169 @@
+"""What is measured: a database of its own and the service, or the empty server, as real processes.
+
+Everything lives in a temporary directory and ends with the `with` block, also on errors.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from ledger.store import embedded
+from ledger.store.migrate import migrate
+
+REPOSITORY: Final = Path(__file__).resolve().parents[1]
+
+_START_SECONDS: Final = 60.0
+_STOP_SECONDS: Final = 30.0
+
+
+class ProcessFailed(Exception):
+    """A process did not start, or ended by itself; the message ends with what it said."""
+
+
+@dataclass(frozen=True)
+class System:
+    """A service with its database. The pids are those of the roots of process trees."""
+
+    #: host:port
+    grpc_address: str
+    http_url: str
+    database_url: str
+    #: gone afterwards; whoever runs the system may add to it
+    directory: Path
+    service_pid: int
+    postgres_pid: int
+
+    def metric(self, name: str) -> float:
+        """The present value of one of the service's metrics, which must have no labels."""
+        with urllib.request.urlopen(f"{self.http_url}/metrics", timeout=10.0) as page:
+            for line in page.read().decode().splitlines():
+                if line.startswith(f"{name} "):
+                    return float(line.split()[1])
+        raise KeyError(name)
+
+
+@dataclass(frozen=True)
+class EmptyServer:
+    """A server of the empty RPC."""
+
+    #: host:port
+    address: str
+    pid: int
+
+
+@contextlib.contextmanager
+def running_system(parent: Path) -> Iterator[System]:
+    """A service that is ready, with an empty ledger, in a new directory below `parent`.
+
+    Raises ProcessFailed, or EmbeddedServerError for the database.
+    """
+    # Unix socket paths must be short; and the server may run as another user, who must get in.
+    directory = Path(tempfile.mkdtemp(prefix="bench-", dir=parent))
+    try:
+        directory.chmod(0o755)
+        with _running_in(directory) as system:
+            yield system
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def running_empty_server(directory: Path) -> Iterator[EmptyServer]:
+    """A server of the empty RPC that is ready; it logs to a directory. Raises ProcessFailed."""
+    command = (sys.executable, "-m", "benchmarks.empty_server")
+    with _child(command, _environment(), directory / "empty.log") as (process, address):
+        yield EmptyServer(address, process.pid)
+
+
+@contextlib.contextmanager
+def _running_in(directory: Path) -> Iterator[System]:
+    data = directory / "data"
+    with contextlib.ExitStack() as stack:
+        stack.callback(embedded.stop, data)
+        database = stack.enter_context(embedded.start(data))
+        migrate(database.url())
+        postgres_pid = embedded.status(data).pid
+        assert postgres_pid is not None
+        service, said = stack.enter_context(
+            _child(
+                (sys.executable, "-m", "ledger", "serve", "--json"),
+                {
+                    **_environment(),
+                    "LEDGER_DATABASE_URL": database.url(),
+                    "LEDGER_GRPC_ADDRESS": "127.0.0.1:0",
+                    "LEDGER_HTTP_ADDRESS": "127.0.0.1:0",
+                },
+                directory / "service.log",
+            )
+        )
+        addresses = json.loads(said)
+        yield System(
+            grpc_address=addresses["grpcAddress"],
+            http_url=f"http://{addresses['httpAddress']}",
+            database_url=database.url(),
+            directory=directory,
+            service_pid=service.pid,
+            postgres_pid=postgres_pid,
+        )
+
+
+def _environment() -> dict[str, str]:
+    """That of this process, without settings that are meant for another ledger."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("LEDGER_")}
+
+
+@contextlib.contextmanager
+def _child(
+    command: Sequence[str], environment: Mapping[str, str], log: Path
+) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """A child process and what it printed when it was ready; it is ended with the block."""
+    said = log.with_suffix(".out")
+    with said.open("wb") as output, log.open("wb") as errors:
+        process = subprocess.Popen(
+            command,
+            cwd=REPOSITORY,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=errors,
+            start_new_session=True,  # a Ctrl-C is ours to handle
+        )
+    try:
+        deadline = time.monotonic() + _START_SECONDS
+        while not _complete(text := said.read_text()):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise ProcessFailed(f"{' '.join(command[1:])} did not start:\n{_tail(log)}")
+            time.sleep(0.02)
+        try:
+            yield process, text.strip()
+        finally:
+            if (code := process.poll()) is not None:
+                raise ProcessFailed(f"{' '.join(command[1:])} ended with {code}:\n{_tail(log)}")
+    finally:
+        process.terminate()
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _tail(log: Path) -> str:
+    return log.read_text(errors="replace")[-2_000:]
+
+
+def _complete(text: str) -> bool:
+    """Whether a whole answer was printed: a line, or the lines of a JSON document."""
+    return text.endswith("}\n" if text.startswith("{") else "\n")

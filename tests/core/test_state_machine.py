@@ -1,0 +1,209 @@
+"""Any history on the core alone goes as the model says, and everything it keeps adds up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from ledger.core.apply import fold
+from ledger.core.commands import Command, EnrollMember, RecordPurchase
+from ledger.core.decide import Context, Posting, decide, settle
+from ledger.core.errors import LedgerError
+from ledger.core.instants import to_datetime, to_instant
+from ledger.core.model import (
+    Account,
+    Balance,
+    Entry,
+    PurchaseLine,
+    Receipt,
+    balance_of,
+    encode,
+)
+from tests.histories import BY_TIME, Histories, Request, Rules
+from tests.memory import TILL, MemoryLedger, cents
+from tests.model import Outcome
+
+
+class CoreLedger:
+    """The core in dictionaries. Its clock settles nobody: only commands and `settle` do."""
+
+    def create_program(self, program: dict[str, Any], rules: Rules) -> None:
+        self.ledger = MemoryLedger(
+            rules,
+            now=to_instant(program["clock_time"]),
+            zone=program["time_zone"],
+            currency=program["currency"],
+        )
+
+    def publish_rules(self, rules: Rules, effective_time: datetime | None) -> Outcome:
+        latest = self.ledger.program.versions[-1]
+        earliest = max(self.ledger.now, latest.effective_time)
+        asked = earliest if effective_time is None else to_instant(effective_time)
+        if asked < earliest:
+            return "refused", "EFFECTIVE_TIME_OUT_OF_RANGE"
+        self.ledger.publish(rules, asked)
+        return "ok", {"version": latest.version + 1}
+
+    def advance_clock(self, clock_time: datetime) -> Outcome:
+        self.ledger.now = to_instant(clock_time)
+        return "ok", {"clock_time": clock_time}
+
+    def enroll(self, request: Request) -> Outcome:
+        return told(lambda: receipt(self.ledger.write(enrolment(request))))
+
+    def record_purchase(self, request: Request) -> Outcome:
+        return told(lambda: receipt(self.ledger.write(purchase(request))))
+
+    def preview_purchase(self, request: Request) -> Outcome:
+        def preview() -> dict[str, Any]:
+            account = self.ledger.accounts.get(request["member_id"])
+            context = Context(
+                program=self.ledger.program,
+                now=self.ledger.now,
+                actor=TILL,
+                purchases=self.ledger.purchases,
+            )
+            posting = decide(account, purchase(request), context)
+            [bought] = [entry for entry in posting.entries if entry.kind == "PURCHASE"]
+            return {"points": bought.points, "breakdown": lines_of(bought)}
+
+        return told(preview)
+
+    def settle(self, member_id: str) -> None:
+        self.ledger.settle(member_id)
+        assert self.ledger.settle(member_id) == ()
+
+    def balance(self, member_id: str, as_of: datetime | None) -> dict[str, Any]:
+        now = self.ledger.now
+        instant = now if as_of is None else to_instant(as_of)
+        account = self.ledger.accounts[member_id]
+        if instant < now:
+            known = [e for e in self.ledger.journal(member_id) if e.create_time <= instant]
+            account = fold(known)
+        return shown(balance_of(self._settled(account, member_id, instant).account, instant))
+
+    def journal(self, member_id: str) -> list[dict[str, Any]]:
+        account = self.ledger.accounts[member_id]
+        due = self._settled(account, member_id, self.ledger.now).entries
+        return [entry_dict(entry) for entry in [*self.ledger.journal(member_id), *due]]
+
+    def check(self, member_id: str) -> None:
+        account, journal = self.ledger.accounts[member_id], self.ledger.journal(member_id)
+        assert encode(fold(journal)) == encode(account)
+        assert [entry.sequence for entry in journal] == list(range(1, len(journal) + 1))
+        assert sum(lot.points for lot in account.lots) == account.available >= 0
+        assert sum(lot.points for lot in account.pending_lots) == account.pending >= 0
+        assert sum(self.trial_balance().values()) == 0
+        assert self.ledger.verify(member_id) == []
+        for entry in journal:
+            # Nothing happens before its instant, and time's entries have one of their own.
+            assert entry.effective_time <= entry.create_time
+            assert (entry.kind in BY_TIME) == (entry.actor == "time")
+
+    def trial_balance(self) -> dict[str, int]:
+        return self.ledger.trial_balance()
+
+    def _settled(self, account: Account, member_id: str, instant: int) -> Posting:
+        """What time will have posted by an instant, and the account then."""
+        context = Context(program=self.ledger.program, now=instant, actor="", purchases={})
+        posting = Posting(account, member_id, context)
+        settle(posting)
+        return posting
+
+
+def told(answer: Callable[[], dict[str, Any]]) -> Outcome:
+    """An answer or a refusal in the words of the model."""
+    try:
+        return "ok", answer()
+    except LedgerError as error:
+        return "refused", error.reason
+
+
+def common(request: Request) -> dict[str, Any]:
+    moment = request.get("effective_time")
+    return {
+        "program_id": request["program_id"],
+        "member_id": request["member_id"],
+        "request_id": request["request_id"],
+        "effective_time": None if moment is None else to_instant(moment),
+    }
+
+
+def enrolment(request: Request) -> Command:
+    return EnrollMember(**common(request))
+
+
+def purchase(request: Request) -> Command:
+    return RecordPurchase(
+        **common(request),
+        purchase_id=request["purchase_id"],
+        amount=cents(request["amount"]),
+        lines=tuple(
+            PurchaseLine("", line["category"], 0, cents(line["amount"]))
+            for line in request.get("lines", [])
+        ),
+    )
+
+
+def receipt(outcome: Receipt | LedgerError) -> dict[str, Any]:
+    if isinstance(outcome, LedgerError):
+        raise outcome
+    return {
+        "entries": [entry_dict(e) for e in outcome.entries if e.kind not in BY_TIME],
+        "balance": shown(outcome.balance),
+        "replayed": outcome.replayed,
+    }
+
+
+def shown(balance: Balance) -> dict[str, Any]:
+    lot = balance.next_expiry
+    ends = None if lot is None or lot.expire_time is None else to_datetime(lot.expire_time)
+    return {
+        "available": balance.available,
+        "pending": balance.pending,
+        "lifetime": balance.lifetime,
+        "next_expiry": (ends, lot.points) if lot is not None else None,
+    }
+
+
+def lines_of(entry: Entry) -> list[tuple[str, int]]:
+    return [(line.rule, line.points) for line in entry.data.breakdown]
+
+
+def entry_dict(entry: Entry) -> dict[str, Any]:
+    shown = {
+        "kind": entry.kind,
+        "points": entry.points,
+        "effective_time": to_datetime(entry.effective_time),
+        "create_time": to_datetime(entry.create_time),
+        "rules_version": entry.rules_version,
+    }
+    if entry.purchase_id:
+        shown["purchase_id"] = entry.purchase_id
+    if entry.data.breakdown:
+        shown["breakdown"] = lines_of(entry)
+    return shown
+
+
+class CoreHistories(Histories):
+    """Histories of the core alone."""
+
+    def make_ledger(self) -> CoreLedger:
+        return CoreLedger()
+
+
+def test_any_history_goes_as_the_model_says() -> None:
+    run_state_machine_as_test(
+        CoreHistories,
+        settings=settings(
+            max_examples=150,
+            stateful_step_count=40,
+            deadline=None,
+            print_blob=True,
+            suppress_health_check=[HealthCheck.too_slow],
+        ),
+    )

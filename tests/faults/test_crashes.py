@@ -1,0 +1,171 @@
+"""What was answered with OK is in the journal exactly once, whatever is killed, and when."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ledger.store.migrate import migrate
+from tests.faults.load import Load, client_of, open_shop
+from tests.faults.postgres_proxy import Fault, PostgresProxy
+from tests.faults.processes import (
+    PrivatePostgres,
+    ServiceProcess,
+    backend_pids,
+    kill_backend,
+    private_postgres,
+    wait_for_backends,
+    wait_until_accepting,
+)
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(240)]
+
+#: Where the write path stands still when it is struck.
+POINTS: dict[str, Callable[[PostgresProxy], Fault]] = {
+    "before-lock": lambda proxy: proxy.hold_before("EXECUTE lock_accounts"),
+    "after-insert": lambda proxy: proxy.hold_after("COPY entries"),
+    "before-commit": lambda proxy: proxy.hold_commit(),
+    "after-commit": lambda proxy: proxy.hold_commit_answer(),
+}
+
+
+class Stage:
+    """A service behind a proxy on a database server of its own, and the ways to hurt them."""
+
+    def __init__(
+        self, postgres: PrivatePostgres, url: str, proxy: PostgresProxy, service: ServiceProcess
+    ) -> None:
+        self.postgres = postgres
+        self.url = url
+        self.proxy = proxy
+        self.service = service
+
+    def kill_service(self) -> None:
+        self.service.kill()
+        self.proxy.disarm_all()
+        self.service.start()
+
+    def kill_backend(self) -> None:
+        """One process of the database is killed; it then ends all others and recovers."""
+        kill_backend(self.url, wait_for_backends(self.url, "ledger")[0])
+        self.proxy.disarm_all()
+        wait_until_accepting(self.url)
+
+    def kill_database(self) -> None:
+        self.postgres.kill()
+        self.proxy.disarm_all()
+        self.postgres.start()
+
+    def cut_connections(self) -> None:
+        self.proxy.cut_all()
+        self.proxy.disarm_all()
+
+
+KILLS: dict[str, Callable[[Stage], None]] = {
+    "service": Stage.kill_service,
+    "backend": Stage.kill_backend,
+    "database": Stage.kill_database,
+    "connections": Stage.cut_connections,
+}
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[PrivatePostgres]:
+    with private_postgres() as postgres:
+        yield postgres
+
+
+@pytest.fixture
+def stage(
+    postgres: PrivatePostgres, request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[Stage]:
+    url = postgres.create_database(f"crashes_{abs(hash(request.node.name)) % 10**8}")
+    migrate(url)
+    with PostgresProxy(url) as proxy:
+        environment = {"LEDGER_DATABASE_URL": proxy.url()}
+        with ServiceProcess(environment, tmp_path / "service.log") as service:
+            service.start()
+            client = client_of(service.grpc_address)
+            open_shop(client)
+            client.close()
+            yield Stage(postgres, url, proxy, service)
+
+
+def strike(stage: Stage, load: Load, kill: str, point: str, chance: random.Random) -> None:
+    """Kill something when the write path is at the point; return when writes are answered again."""
+    if point == "at-random":
+        time.sleep(chance.uniform(0, 0.2))
+    else:
+        POINTS[point](stage.proxy).wait()
+    KILLS[kill](stage)
+    load.wait_for_answers()
+    load.check_answers(stage.url)
+
+
+def run(stage: Stage, strikes: list[tuple[str, str]], seed: int) -> None:
+    print(f"seed {seed}: {strikes}")
+    chance = random.Random(seed)
+    load = Load(stage.service.grpc_address, seed=seed)
+    with load.running():
+        load.wait_for_answers()
+        for kill, point in strikes:
+            strike(stage, load, kill, point, chance)
+    load.settle()
+    print(f"{len(load.sent)} requests, {len(load.receipts)} receipts, {dict(load.failures)}")
+    load.check(stage.url)
+    assert len(load.receipts) > 100
+
+
+def every_strike(seed: int) -> list[tuple[str, str]]:
+    strikes = [(kill, point) for kill in KILLS for point in ("at-random", *POINTS)]
+    random.Random(seed).shuffle(strikes)
+    return strikes
+
+
+def test_whatever_is_killed_no_answer_is_lost_and_nothing_is_there_twice(stage: Stage) -> None:
+    seed = 20260110
+    run(stage, every_strike(seed), seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_the_same_for_other_seeds_and_with_kills_in_close_succession(
+    stage: Stage, seed: int
+) -> None:
+    chance = random.Random(seed)
+    strikes = [
+        (chance.choice(list(KILLS)), chance.choice(["at-random", *POINTS])) for _ in range(20)
+    ]
+    run(stage, strikes, seed)
+
+
+def test_the_database_and_the_service_die_together(stage: Stage) -> None:
+    load = Load(stage.service.grpc_address, seed=7)
+    with load.running():
+        load.wait_for_answers()
+        for point in ("before-commit", "after-commit"):
+            POINTS[point](stage.proxy).wait()
+            stage.postgres.kill()
+            stage.service.kill()
+            stage.proxy.disarm_all()
+            stage.postgres.start()
+            stage.service.start()
+            load.wait_for_answers()
+    load.settle()
+    load.check(stage.url)
+
+
+def test_the_service_leaves_no_transaction_behind(stage: Stage) -> None:
+    load = Load(stage.service.grpc_address, seed=8)
+    with load.running():
+        load.wait_for_answers()
+        fault = stage.proxy.hold_after("COPY entries")
+        fault.wait()
+        held = backend_pids(stage.url, "ledger")
+        stage.kill_service()
+        load.wait_for_answers()
+    assert not set(held) & set(backend_pids(stage.url, "ledger"))
