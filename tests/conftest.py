@@ -21,6 +21,7 @@ from typing import Any
 import grpc
 import psycopg2
 import pytest
+import structlog
 from psycopg2.extensions import connection as Connection
 
 from ledger.engine import real_clock
@@ -43,6 +44,11 @@ def make_directory() -> Path:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # The default shows every variable of every frame, which takes seconds.
+    renderer = structlog.dev.ConsoleRenderer(
+        colors=False, exception_formatter=structlog.dev.plain_traceback
+    )
+    structlog.configure(processors=[structlog.stdlib.add_log_level, renderer])
     if not hasattr(config, "workerinput"):
         os.environ[RUN_DIRECTORY] = str(make_directory())
 

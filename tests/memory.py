@@ -93,13 +93,12 @@ class MemoryLedger:
             clock_time=None,
             member_key=bytes(32),
             create_time=self.now,
-            versions=(),
+            versions=(RulesVersion(1, self.now, read_rules(rules or document(), currency)),),
         )
         self.accounts: dict[str, Account] = {}
         self.journals: dict[str, list[Entry]] = {}
         self.purchases: dict[str, PurchaseRef] = {}
         self.answered: dict[tuple[str, str], tuple[str, Outcome]] = {}
-        self.publish(rules or document(), self.now)
 
     def publish(self, rules: Document, effective_time: int) -> None:
         """Add a rules version."""

@@ -201,6 +201,17 @@ def test_a_late_purchase_counts_against_the_cap_of_the_day_it_happened() -> None
     assert earned(ledger.buy("70.00", when="2026-01-08T13:00Z")) == 30
 
 
+def test_a_cap_counts_what_was_earned_before_it_came_into_force() -> None:
+    ledger = MemoryLedger(document(expiry={"after_months": 1}))
+    ledger.enroll()
+    ledger.publish(document({"caps": {"per_day": 100}}), ledger.now + 60_000_000)
+    assert earned(ledger.buy("70.00")) == 70
+
+    ledger.now += 60_000_000
+
+    assert earned(ledger.buy("70.00")) == 30
+
+
 def test_members_do_not_share_a_cap() -> None:
     ledger = MemoryLedger(document({"caps": {"per_day": 100}}))
     ledger.enroll("ann")

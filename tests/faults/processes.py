@@ -28,7 +28,12 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 from sqlalchemy.engine import make_url
 
-from ledger.store.data_directory import MAJOR_VERSION, binaries, server_account
+from ledger.store.data_directory import (
+    MAJOR_VERSION,
+    as_server_account,
+    binaries,
+    server_account,
+)
 
 T = TypeVar("T")
 
@@ -318,12 +323,13 @@ class PrivatePostgres:
         options = ("-c", "listen_addresses=", "-k", str(self._data))
         with self._log.open("ab") as log:
             self._postmaster = subprocess.Popen(
-                [self._binaries / "postgres", "-D", self._data, *options],
+                as_server_account(
+                    [str(self._binaries / "postgres"), "-D", str(self._data), *options]
+                ),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd="/",
-                **server_account(),
             )
         try:
             wait_until_accepting(self.url())

@@ -11,14 +11,14 @@ import base64
 import http.client
 import json
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
 import grpc
 from google.protobuf import json_format
 from google.protobuf.message import Message
-from google.rpc import code_pb2, error_details_pb2, status_pb2  # type: ignore[import-untyped]
+from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from ledger.v1 import audit_pb2, balance_pb2, member_pb2, points_pb2, program_pb2, types_pb2
 
@@ -26,7 +26,6 @@ Q = TypeVar("Q")
 M = TypeVar("M", bound=Message)
 
 TIMEOUT_SECONDS = 20.0
-SAFE_METHODS = {"GetProgram", "ListPrograms", "ListRulesVersions", "GetMember", "PreviewPurchase"}
 
 
 class Failure(Exception):
@@ -163,11 +162,11 @@ class GrpcClient(Client):
         data: bytes,
         *,
         timeout: float = TIMEOUT_SECONDS,
-        metadata: list[tuple[str, str]] | None = None,
+        metadata: Sequence[tuple[str, str]] = (),
     ) -> bytes:
-        call = self._channel.unary_unary(f"/ledger.v1.{method}")
+        call: Callable[..., bytes] = self._channel.unary_unary(f"/ledger.v1.{method}")
         try:
-            answer: bytes = call(data, timeout=timeout, metadata=metadata)
+            answer = call(data, timeout=timeout, metadata=metadata)
         except grpc.RpcError as error:
             raise Failure(_status_of(error)) from None
         return answer
@@ -202,9 +201,7 @@ class HttpClient(Client):
         answer = self._connection.getresponse()
         return answer.status, answer.read(), answer.headers.get("content-type", "")
 
-    def send(
-        self, method: str, data: bytes, *, headers: Mapping[str, str] | None = None
-    ) -> bytes:
+    def send(self, method: str, data: bytes, *, headers: Mapping[str, str] | None = None) -> bytes:
         given = {"content-type": self.content_type, **(headers or {})}
         code, body, kind = self.exchange("POST", f"/ledger.v1.{method}", data, given)
         return self.unwrap(code, body, kind)
@@ -222,9 +219,7 @@ class HttpClient(Client):
 
 def _connect_status(error: Mapping[str, Any]) -> status_pb2.Status:
     name = error["code"].upper().replace("CANCELED", "CANCELLED")
-    status = status_pb2.Status(
-        code=code_pb2.Code.Value(name), message=error.get("message", "")
-    )
+    status = status_pb2.Status(code=code_pb2.Code.Value(name), message=error.get("message", ""))
     for detail in error.get("details", ()):
         value = base64.b64decode(detail["value"] + "=" * (-len(detail["value"]) % 4))
         status.details.add(type_url="type.googleapis.com/" + detail["type"], value=value)
@@ -266,9 +261,7 @@ class GrpcWebClient(HttpClient):
 
     content_type = "application/grpc-web+proto"
 
-    def send(
-        self, method: str, data: bytes, *, headers: Mapping[str, str] | None = None
-    ) -> bytes:
+    def send(self, method: str, data: bytes, *, headers: Mapping[str, str] | None = None) -> bytes:
         return super().send(method, struct.pack(">BI", 0, len(data)) + data, headers=headers)
 
     def unwrap(self, code: int, body: bytes, content_type: str) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg2
 from google.protobuf import json_format, timestamp_pb2
-from google.type import money_pb2  # type: ignore[import-untyped]
+from google.type import money_pb2
 
 from ledger.v1 import balance_pb2, member_pb2, points_pb2, program_pb2, rules_pb2, types_pb2
 from tests.service.client import Client
@@ -135,9 +135,7 @@ def open_program(client: Client, enrolled: Sequence[str] = ("m-1",), **settings:
     """A sandbox with members."""
     client.create_program(program(**settings))
     for member_id in enrolled:
-        client.enroll_member(
-            enrollment(member_id, program_id=settings.get("program_id", PROGRAM))
-        )
+        client.enroll_member(enrollment(member_id, program_id=settings.get("program_id", PROGRAM)))
 
 
 def contents(database_url: str) -> dict[str, list[str]]:
@@ -146,8 +144,8 @@ def contents(database_url: str) -> dict[str, list[str]]:
         connection.set_session(isolation_level="REPEATABLE READ")
         cursor = connection.cursor()
         cursor.execute(
-            "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
-            " ORDER BY 1"
+            "SELECT relname FROM pg_class"
+            " WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY 1"
         )
         tables = [name for (name,) in cursor.fetchall()]
         assert {"accounts", "entries", "refusals", "purchases"} <= set(tables)

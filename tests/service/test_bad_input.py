@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 from google.protobuf import timestamp_pb2
 from google.protobuf.message import Message
-from google.type import money_pb2  # type: ignore[import-untyped]
+from google.type import money_pb2
 
 from ledger.v1 import (
     audit_pb2,
@@ -110,7 +110,7 @@ def far_time(seconds: int, nanos: int = 0) -> timestamp_pb2.Timestamp:
 
 
 def without(request: points_pb2.RecordPurchaseRequest, field: str) -> Any:
-    request.ClearField(field)  # type: ignore[arg-type]
+    request.ClearField(field)
     return request
 
 
@@ -179,9 +179,7 @@ PURCHASES = [
     buys("1001 lines", purchase("bad", "10.01", lines=[line("0.01")] * 1_001), "lines"),
     buys(
         "a faulty line",
-        purchase(
-            "bad", "3.00", lines=[line("1.00"), line("2.00", category="a\0", quantity=-1)]
-        ),
+        purchase("bad", "3.00", lines=[line("1.00"), line("2.00", category="a\0", quantity=-1)]),
         "lines[1].quantity",
         "lines[1].category",
     ),
@@ -207,8 +205,11 @@ PURCHASES = [
         "purchase_id",
         "effective_time",
     ),
-    buys("malformed before not found", purchase("bad", "1", program_id="no-such", member_id=""),
-         "member_id"),
+    buys(
+        "malformed before not found",
+        purchase("bad", "1", program_id="no-such", member_id=""),
+        "member_id",
+    ),
     Case(
         "unknown program",
         Client.record_purchase,
@@ -432,7 +433,7 @@ def test_a_preview_is_as_strict_as_the_purchase(case: Case, intruder: Client) ->
     expected = sorted(set(case.fields) - required)
     data = recorded.SerializeToString()
     request = points_pb2.PreviewPurchaseRequest.FromString(data)
-    request.DiscardUnknownFields()  # type: ignore[attr-defined]
+    request.DiscardUnknownFields()
     if not expected:
         intruder.preview_purchase(request)
     else:
@@ -480,9 +481,7 @@ def test_future_and_old_purchases_are_refused_in_real_time(stocked: RunningServe
             ("future", now() + timedelta(minutes=6)),
             ("old", now() - timedelta(days=32)),
         ):
-            request = purchase(
-                f"{name}-{transport}", program_id=REAL, effective_time=instant(time)
-            )
+            request = purchase(f"{name}-{transport}", program_id=REAL, effective_time=instant(time))
             failure = failure_of(client.record_purchase, request)
             assert failure.reason == "EFFECTIVE_TIME_OUT_OF_RANGE"
         client.close()
@@ -494,14 +493,10 @@ def test_future_and_old_purchases_are_refused_in_real_time(stocked: RunningServe
 def test_text_that_is_not_utf8_is_refused(intruder: Client) -> None:
     if isinstance(intruder, JsonClient):
         faults = [b'"\\ud800"', b'"\\udfff\\ud800"', b'"\xed\xa0\x80"', b'"\xff"', b'"a\\u0000b"']
-        bodies = [
-            b'{"programId":"bean-street","memberId":%s}' % fault for fault in faults
-        ]
+        bodies = [b'{"programId":"bean-street","memberId":%s}' % fault for fault in faults]
     else:
         faults = [b"\xed\xa0\x80", b"\xff", b"\xc0\x80", b"a\0b"]
-        bodies = [
-            b"\x0a\x0bbean-street\x12" + bytes([len(fault)]) + fault for fault in faults
-        ]
+        bodies = [b"\x0a\x0bbean-street\x12" + bytes([len(fault)]) + fault for fault in faults]
     for body in bodies:
         failure = failure_of(lambda data: intruder.send("BalanceService/GetBalance", data), body)
         assert (failure.code, failure.reason) == ("INVALID_ARGUMENT", "INVALID_FIELD"), body

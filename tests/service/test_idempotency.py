@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import pytest
 
@@ -81,7 +82,9 @@ def test_a_repeat_after_time_went_on_is_answered_as_the_first_call_was(client: C
     agree_but_for_replayed([first, again])
 
 
-def test_changed_content_under_a_used_request_id_is_refused(client: Client, server: RunningServer) -> None:
+def test_changed_content_under_a_used_request_id_is_refused(
+    client: Client, server: RunningServer
+) -> None:
     open_program(client)
     original = purchase(1, "12.99", location_id="a")
     client.record_purchase(original)
@@ -133,9 +136,7 @@ def test_unequal_requests_at_once_over_two_replicas_are_one_and_refusals(
         for number in range(6):
             answers = at_once(
                 [
-                    lambda client=client, amount=f"{10 + index % 3}.00": client.record_purchase(  # type: ignore[misc]
-                        purchase(number, amount)
-                    )
+                    partial(client.record_purchase, purchase(number, f"{10 + index % 3}.00"))
                     for index, client in enumerate(tills.clients)
                 ]
             )
@@ -156,9 +157,7 @@ def test_a_receipt_earns_once_whoever_sends_it(
         for number in range(8):
             answers = at_once(
                 [
-                    lambda client=client, member=member: client.record_purchase(  # type: ignore[misc]
-                        purchase(number, member_id=member)
-                    )
+                    partial(client.record_purchase, purchase(number, member_id=member))
                     for client, member in zip(tills.clients, members, strict=True)
                 ]
             )
@@ -280,7 +279,7 @@ def test_the_same_batch_at_once_over_two_replicas_is_written_once(
     with Tills(replicas, 4) as tills:
         answers = at_once(
             [
-                lambda client=client, request=request: client.batch_write(request)  # type: ignore[misc]
+                partial(client.batch_write, request)
                 for client, request in zip(tills.clients, requests, strict=True)
             ]
         )
@@ -309,8 +308,9 @@ def test_a_member_is_enrolled_once_by_many_first_purchases(
             member = f"new-{round_number}"
             answers = at_once(
                 [
-                    lambda client=client, number=f"{round_number}-{index}": client.record_purchase(  # type: ignore[misc]
-                        purchase(number, "5.00", member_id=member)
+                    partial(
+                        client.record_purchase,
+                        purchase(f"{round_number}-{index}", "5.00", member_id=member),
                     )
                     for index, client in enumerate(tills.clients)
                 ]
@@ -334,8 +334,8 @@ def test_enrolling_and_buying_at_once_both_succeed_or_say_why(
         member = f"new-{number}"
         bought, enrolled = at_once(
             [
-                lambda: pair[0].record_purchase(purchase(number, member_id=member)),  # noqa: B023
-                lambda: pair[1].enroll_member(enrollment(member)),  # noqa: B023
+                partial(pair[0].record_purchase, purchase(number, member_id=member)),
+                partial(pair[1].enroll_member, enrollment(member)),
             ]
         )
         assert isinstance(bought, types_pb2.Receipt), bought

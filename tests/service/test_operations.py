@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import urllib.error
 import urllib.request
+from typing import Any
 
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -64,7 +65,7 @@ def sample(samples: Samples, name: str, **labels: str) -> float:
 
 def test_reflection_names_every_service_and_its_messages(server: RunningServer) -> None:
     with server.channel() as channel:
-        stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+        stub: Any = reflection_pb2_grpc.ServerReflectionStub(channel)
         ask = [
             reflection_pb2.ServerReflectionRequest(list_services=""),
             reflection_pb2.ServerReflectionRequest(
@@ -79,7 +80,7 @@ def test_reflection_names_every_service_and_its_messages(server: RunningServer) 
 
 def test_health_is_serving(server: RunningServer) -> None:
     with server.channel() as channel:
-        stub = health_pb2_grpc.HealthStub(channel)
+        stub: Any = health_pb2_grpc.HealthStub(channel)
         for name in ("", *SERVICES):
             answer = stub.Check(health_pb2.HealthCheckRequest(service=name), timeout=10)
             assert answer.status == health_pb2.HealthCheckResponse.SERVING

@@ -30,8 +30,8 @@ from tests.service.requests import (
     purchase,
 )
 
-PENDING = {"earning": {"rate": {"points": 1, "per": "1.00"}, "pending_days": 14}}
-SHORT = {"expiry": {"after_months": 1}}
+PENDING: dict[str, Any] = {"earning": {"rate": {"points": 1, "per": "1.00"}, "pending_days": 14}}
+SHORT: dict[str, Any] = {"expiry": {"after_months": 1}}
 
 
 def entry(sequence: int, **more: Any) -> balance_pb2.GetEntryRequest:
@@ -226,11 +226,11 @@ let previous = Buffer.alloc(32);
 for (const entry of JSON.parse(require("node:fs").readFileSync(0, "utf8"))) {
   const canonical = Buffer.from(entry.canonicalForm, "base64");
   const hash = createHash("sha256").update(previous).update(canonical).digest();
-  if (!previous.equals(Buffer.from(entry.previousHash, "base64"))) throw "previous " + entry.sequence;
-  if (!hash.equals(Buffer.from(entry.hash, "base64"))) throw "hash " + entry.sequence;
   const fact = JSON.parse(canonical.toString("utf8"));
-  if (String(fact.sequence) !== entry.sequence) throw "sequence " + entry.sequence;
-  if (fact.member_id !== entry.memberId) throw "member " + entry.sequence;
+  if (!previous.equals(Buffer.from(entry.previousHash, "base64"))
+      || !hash.equals(Buffer.from(entry.hash, "base64"))
+      || String(fact.sequence) !== entry.sequence
+      || fact.member_id !== entry.memberId) throw "wrong: " + JSON.stringify(entry);
   previous = hash;
 }
 console.log(previous.toString("hex"));
@@ -511,7 +511,7 @@ def test_a_preview_is_the_posting_that_follows(client: Client, server: RunningSe
             lines=lines,
         )
         asked = points_pb2.PreviewPurchaseRequest.FromString(request.SerializeToString())
-        asked.DiscardUnknownFields()  # type: ignore[attr-defined]
+        asked.DiscardUnknownFields()
         before = contents(server.database_url)
         preview = client.preview_purchase(asked)
         assert contents(server.database_url) == before

@@ -140,10 +140,11 @@ def told(answer: Callable[[], dict[str, Any]]) -> Outcome:
     """An answer or a refusal in the words of the model."""
     try:
         return "ok", answer()
-    except Failure as failure:
-        assert failure.code == CODES[failure.reason]
-        assert failure.domain == "ledger"
-        return "refused", failure.reason
+    except Failure as refused:
+        failure = refused
+    assert failure.code == CODES.get(failure.reason), failure
+    assert failure.domain == "ledger"
+    return "refused", failure.reason
 
 
 def rules_message(rules: Rules) -> rules_pb2.Rules:

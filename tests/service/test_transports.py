@@ -89,13 +89,9 @@ def test_json_is_what_protojson_says(shared_server: RunningServer) -> None:
 
 
 @pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "application/json"])
-def test_an_empty_body_is_an_empty_request(
-    content_type: str, shared_server: RunningServer
-) -> None:
+def test_an_empty_body_is_an_empty_request(content_type: str, shared_server: RunningServer) -> None:
     client = JsonClient(shared_server.http_address)
-    answer = client.send(
-        "ProgramService/ListPrograms", b"", headers={"content-type": content_type}
-    )
+    answer = client.send("ProgramService/ListPrograms", b"", headers={"content-type": content_type})
     assert isinstance(json.loads(answer), dict)
     client.close()
 

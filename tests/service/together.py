@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 from tests.conftest import RunningServer
@@ -40,7 +41,7 @@ class Tills:
 
     def all(self, call: Callable[[Client], T]) -> list[T | Failure]:
         """What each of them is answered, all at once."""
-        return at_once([lambda client=client: call(client) for client in self.clients])  # type: ignore[misc]
+        return at_once([partial(call, client) for client in self.clients])
 
     def __enter__(self) -> Tills:
         return self

@@ -24,12 +24,22 @@ def configure(log_format: Literal["console", "json"], level: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
     ]
+    # Tracebacks go without the values of variables: those are members, requests and secrets, and
+    # showing them takes seconds.
     renderers: list[structlog.typing.Processor]
     if log_format == "json":
-        renderers = [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        without_values = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        renderers = [
+            structlog.processors.ExceptionRenderer(without_values),
+            structlog.processors.JSONRenderer(),
+        ]
     else:
         colors = sys.stderr.isatty() and not _no_color()
-        renderers = [structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=0)]
+        renderers = [
+            structlog.dev.ConsoleRenderer(
+                colors=colors, pad_event_to=0, exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

@@ -209,7 +209,8 @@ class Batch:
                 self._purchases.setdefault(key[0], {})[entry.purchase_id] = reference
                 self._new_purchases.append((key[0], entry.purchase_id, entry.member_id, entry.sequence))
             self._heads[key] = digest
-        self._accounts[key] = posting.account
+        if posting.entries:  # else nothing was due, perhaps for a member who does not exist
+            self._accounts[key] = posting.account
         own = tuple(posting.entries[posting.own :])
         receipt = Receipt(
             entries=own,

@@ -128,7 +128,11 @@ class Writer:
                     doubts.pop(request_key(item.command), None)
                 self._count_points(batch.posted)
                 return batch.outcomes
-            except Exception as error:
+            except Exception as failed:
+                error = failed  # handled outside of this clause: later errors are not its sequels
+            finally:
+                self._rest()
+            try:
                 lost = self._recover(error)
                 if lost and batch.committing:
                     for request, digest in batch.decided.items():

@@ -26,7 +26,7 @@ async def program_or_refuse(
     Raises INVALID_FIELD for a malformed request before PROGRAM_NOT_FOUND, although the currency of
     an amount can only be checked with the program at hand.
     """
-    program = engine.catalog.fresh(program_id)
+    program = engine.catalog.known(program_id)
     if program is None and PROGRAM_ID.fullmatch(program_id):
         try:
             program = await engine.program(program_id)
@@ -41,9 +41,10 @@ async def program_or_refuse(
 async def program_covering(engine: Engine, program: Program, entries: Iterable[Entry]) -> Program:
     """The program with every rules version that the entries were decided under.
 
-    In a sandbox a version is in force at once: the entries may know one that came after `program`
-    was looked up.
+    They may know one that came after `program` was looked up. Whoever wrote them has read the
+    program since, so the one that is known now is the better one.
     """
+    program = engine.catalog.known(program.program_id) or program
     version = max((entry.rules_version for entry in entries), default=0)
     if program.versions[-1].version >= version:
         return program

@@ -24,9 +24,7 @@ def to_status(error: LedgerError) -> status_pb2.Status:
     if error.violations:
         request = error_details_pb2.BadRequest()
         for violation in error.violations:
-            request.field_violations.add(
-                field=violation.field, description=violation.description
-            )
+            request.field_violations.add(field=violation.field, description=violation.description)
         status.details.add().Pack(request)
     if error.retry_after is not None:
         delay = duration_pb2.Duration()

@@ -9,6 +9,8 @@ import os
 import pwd
 import stat
 import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,12 @@ FOLDERS = {16: "pginstall", 18: "pginstall18"}
 
 SYSTEM_USER = "pgserver"
 """Who the server runs as when root starts it; made if missing."""
+
+#: Arguments: user id, group id, and the command to go on as.
+_CHANGE_USER = (
+    "import os, sys; user, group, *command = sys.argv[1:]; os.setgroups([]); "
+    "os.setgid(int(group)); os.setuid(int(user)); os.execv(command[0], command)"
+)
 
 LONGEST_SOCKET_PATH = 100
 """In bytes; systems differ, and none takes much more."""
@@ -169,6 +177,19 @@ def server_account() -> dict[str, Any]:
         return {}
     user = _system_user()
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+
+
+def as_server_account(command: Sequence[str]) -> list[str]:
+    """The command that runs another one as the user the server runs as.
+
+    For processes that use gRPC: its handlers of a fork may crash the child, and only where the user
+    stays the same does Python start processes without a fork.
+    """
+    account = server_account()
+    if not account:
+        return list(command)
+    ids = (str(account["user"]), str(account["group"]))
+    return [sys.executable, "-I", "-S", "-c", _CHANGE_USER, *ids, *command]
 
 
 def _system_user() -> pwd.struct_passwd:

@@ -37,6 +37,7 @@ from ledger.store.data_directory import (
     MAJOR_VERSION,
     PORT,
     EmbeddedServerError,
+    as_server_account,
     binaries,
     cluster,
     prepare,
@@ -146,7 +147,12 @@ class EmbeddedServer:
                     if status(self.data_dir).state == "STOPPED":
                         on_progress("PostgreSQL has ended: starting it again")
                         self.ensure_running(on_progress, RESTART_TIMEOUT_SECONDS)
-                except (EmbeddedServerError, OSError, psycopg2.Error) as error:
+                except (
+                    EmbeddedServerError,
+                    OSError,
+                    psycopg2.Error,
+                    subprocess.SubprocessError,
+                ) as error:
                     on_progress(f"PostgreSQL does not start: {error}")
 
         keeper = threading.Thread(target=keep, name="embedded-server", daemon=True)
@@ -377,7 +383,7 @@ def _launch(data_dir: Path, server: int) -> int:
         subprocess.run(
             # Through a shell that leaves at once: no zombie here if the server ends, and a
             # Ctrl-C meant for this process does not reach it.
-            ["/bin/sh", "-c", '"$@" &', "sh", str(binary), "-D", str(postgres)],
+            as_server_account(["/bin/sh", "-c", '"$@" &', "sh", str(binary), "-D", str(postgres)]),
             check=True,
             env=_environment(),
             cwd="/",
@@ -386,7 +392,6 @@ def _launch(data_dir: Path, server: int) -> int:
             stderr=output,
             pass_fds=(server,),
             start_new_session=True,
-            **server_account(),
         )
 
     return log_start

@@ -54,6 +54,11 @@ class Catalog:
         #: the latest time (monotonic) that the database could not be asked, and why
         self._failure: tuple[sa.exc.SQLAlchemyError, float] | None = None
 
+    def known(self, program_id: str) -> Program | None:
+        """The cached program, however old: its currency and zone never change."""
+        known = self._known.get(program_id)
+        return None if known is None else known[0]
+
     def fresh(self, program_id: str) -> Program | None:
         """The cached program, if it was read within FRESHNESS_SECONDS."""
         known = self._known.get(program_id)
