@@ -65,7 +65,15 @@ class Stored(NamedTuple):
 def place(database_url: str) -> Iterator[Place]:
     database = open_database(database_url)
     clock = [NOON]
-    writer = Writer(database, Catalog(database), lambda: clock[0], Metrics(), StallGuard(database))
+    writer = Writer(
+        database,
+        Catalog(database),
+        lambda: clock[0],
+        Metrics(),
+        StallGuard(database),
+        recovery_seconds=8.0,
+        stall_seconds=8.0,
+    )
     yield Place(database, writer, clock)
     writer.close()
     database.dispose()

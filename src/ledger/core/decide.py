@@ -234,9 +234,7 @@ def _open_account(
         posting.post(
             "BONUS",
             bonus.points,
-            EntryData(
-                breakdown=(BreakdownLine(f"bonus:{bonus.id}", bonus.points),), lots=(lot,)
-            ),
+            EntryData(breakdown=(BreakdownLine(f"bonus:{bonus.id}", bonus.points),), lots=(lot,)),
             debit=ISSUANCE,
             credit=AVAILABLE,
             effective_time=effective_time,

@@ -22,6 +22,7 @@ EARLIEST = -2_208_988_800 * SECOND  # 1900-01-01T00:00Z
 LATEST = 7_258_118_400 * SECOND  # 2200-01-01T00:00Z
 
 
+@lru_cache(maxsize=4096)
 def local_day(instant: int, zone: ZoneInfo) -> int:
     """The local day in which `instant` (µs) falls."""
     return datetime.fromtimestamp(instant // SECOND, zone).toordinal() - _EPOCH_ORDINAL

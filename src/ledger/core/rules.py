@@ -216,9 +216,7 @@ class _Section:
             self.fault(name, f"has {len(value)} items, at most {_MAX_ITEMS} are allowed")
         return list(value)
 
-    def integer(
-        self, name: str, least: int, most: int, *, required: bool = False
-    ) -> int | None:
+    def integer(self, name: str, least: int, most: int, *, required: bool = False) -> int | None:
         what = f"a whole number from {least} to {most}"
         value = self._take(name, required, what)
         if value is None:

@@ -31,7 +31,7 @@ from ledger.engine.batching import Batcher
 from ledger.engine.writer import Writer
 from ledger.metrics import Metrics
 from ledger.store import queries
-from ledger.store.database import is_unavailable
+from ledger.store.database import ask, is_unavailable
 from ledger.store.journal import MemberKey
 from ledger.store.programs import Catalog
 from ledger.store.queries import ReadAccount
@@ -49,7 +49,9 @@ def real_clock() -> int:
 class Engine:
     """The one way to write to the ledger, and the quick way to read an account.
 
-    `clock` answers the present instant (µs) for programs that live in real time.
+    `clock` answers the present instant (µs) for programs that live in real time. A lost database is
+    waited for so long (`recovery_seconds`) before a write is UNAVAILABLE, and one that does not
+    answer a batch within `stall_seconds` counts as lost.
     """
 
     def __init__(
@@ -60,13 +62,23 @@ class Engine:
         clock: Callable[[], int] = real_clock,
         batch_limit: int = 1_000,
         queue_limit: int = 10_000,
+        recovery_seconds: float = 8.0,
+        stall_seconds: float = 6.0,
     ) -> None:
         self.database = database
         self.catalog = Catalog(database, metrics.know_program)
         self.clock = clock
         self._metrics = metrics
         self._guard = StallGuard(database)
-        self._writer = Writer(database, self.catalog, clock, metrics, self._guard)
+        self._writer = Writer(
+            database,
+            self.catalog,
+            clock,
+            metrics,
+            self._guard,
+            recovery_seconds=recovery_seconds,
+            stall_seconds=stall_seconds,
+        )
         self._writes: Batcher[Item, Receipt] = Batcher(
             "ledger-writer",
             self._writer.write,
@@ -146,13 +158,11 @@ class Engine:
             self._running -= 1
 
     async def query(self, function: Callable[..., T], *arguments: object) -> T:
-        """The result of function(connection, *arguments) on a connection of the pool."""
+        """What function(connection, *arguments) reads, on a connection of the pool.
 
-        def connected() -> T:
-            with self.database.connect() as connection:
-                return function(connection, *arguments)
-
-        return await self.run(connected)
+        Raises as `run`.
+        """
+        return await self.run(ask, self.database, function, *arguments)
 
     def close(self) -> None:
         """Finish what was accepted, then stop. A lost or stalled database holds it up for seconds,

@@ -107,9 +107,7 @@ class Batch:
             for program_id, (clock, version) in journal.lock_clocks(cursor, sandboxes).items():
                 self._programs[program_id] = self._catalog.at(program_id, clock, version)
 
-    def _load_known(
-        self, cursor: Cursor, commands: Sequence[Command]
-    ) -> None:
+    def _load_known(self, cursor: Cursor, commands: Sequence[Command]) -> None:
         requests = {request_key(c) for c in commands if c.request_id}
         purchases = {
             (c.program_id, c.purchase_id) for c in commands if isinstance(c, RecordPurchase)
@@ -207,7 +205,9 @@ class Batch:
             if entry.kind == "PURCHASE":
                 reference = PurchaseRef(entry.member_id, entry.sequence)
                 self._purchases.setdefault(key[0], {})[entry.purchase_id] = reference
-                self._new_purchases.append((key[0], entry.purchase_id, entry.member_id, entry.sequence))
+                self._new_purchases.append(
+                    (key[0], entry.purchase_id, entry.member_id, entry.sequence)
+                )
             self._heads[key] = digest
         if posting.entries:  # else nothing was due, perhaps for a member who does not exist
             self._accounts[key] = posting.account

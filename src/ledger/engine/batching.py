@@ -30,7 +30,10 @@ class Group(Generic[T, R]):
     __slots__ = ("arrived", "deadline", "future", "items", "results")
 
     def __init__(
-        self, items: Sequence[T], deadline: float | None, future: asyncio.Future[list[R | LedgerError]]
+        self,
+        items: Sequence[T],
+        deadline: float | None,
+        future: asyncio.Future[list[R | LedgerError]],
     ) -> None:
         self.items = items
         self.arrived = time.monotonic()

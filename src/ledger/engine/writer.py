@@ -71,8 +71,8 @@ class Writer:
         metrics: Metrics,
         guard: StallGuard,
         *,
-        recovery_seconds: float = 8.0,
-        stall_seconds: float = 8.0,
+        recovery_seconds: float,
+        stall_seconds: float,
     ) -> None:
         self._database = database
         self._catalog = catalog
@@ -85,9 +85,7 @@ class Writer:
         self._connection: sa.PoolProxiedConnection | None = None
         #: members that a batch could not lock: asked for first, so that no other batch waits too
         self._held: set[MemberKey] = set()
-        self._phases = {
-            phase: metrics.batch_seconds.labels(phase) for phase in PHASES
-        }
+        self._phases = {phase: metrics.batch_seconds.labels(phase) for phase in PHASES}
 
     def write(self, items: Sequence[Item]) -> list[Outcome]:
         """The outcome of each command, in order; every one of them is durable or was not executed,
@@ -115,6 +113,7 @@ class Writer:
 
     def _write(self, items: Sequence[Item], doubts: Doubts, give_up_at: float) -> list[Outcome]:
         attempt = 0
+        failures: Counter[str] = Counter()
         while True:
             attempt += 1
             batch = Batch(items, self._catalog, self._clock(), doubts)
@@ -148,24 +147,25 @@ class Writer:
                 )
                 if cause == "connection":
                     self._metrics.database_up.set(0)
-                late = self._hurried or time.monotonic() > give_up_at
+                failures[cause] += 1
+                late = self._hurried or (attempt > 1 and time.monotonic() > give_up_at)
                 if late and cause in ("connection", "lock_timeout"):
                     return self._unavailable(items, doubts)
-                if not self._may_repeat(cause, attempt, items):
+                if not self._may_repeat(cause, failures[cause], items):
                     return self._halve(items, doubts, give_up_at, error, cause)
                 self._metrics.retries.labels(cause).inc()
                 time.sleep(random.uniform(0, min(0.5, 0.005 * 2**attempt)))
             finally:
                 self._rest()
 
-    def _may_repeat(self, cause: str, attempt: int, items: Sequence[Item]) -> bool:
-        """Whether to run the same batch again rather than to halve it."""
-        if cause == "lock_timeout" and attempt == 1:
+    def _may_repeat(self, cause: str, failures: int, items: Sequence[Item]) -> bool:
+        """Whether to run a batch again that failed so often rather than to halve it."""
+        if cause == "lock_timeout" and failures == 1:
             if len(self._held) > _MOST_HELD:
                 self._held.clear()
             self._held.update(member_key(item.command) for item in items)
             return True
-        return cause == "connection" or (cause == "conflict" and attempt < _ATTEMPTS)
+        return cause == "connection" or (cause == "conflict" and failures < _ATTEMPTS)
 
     def _still_held(self, keys: Set[MemberKey]) -> set[MemberKey]:
         """Those of the members known as held that somebody else holds at this moment."""
@@ -211,9 +211,7 @@ class Writer:
         for half in (items[:middle], items[middle:]):
             late = time.monotonic() > give_up_at
             outcomes += (
-                self._unavailable(half, doubts)
-                if late
-                else self._write(half, doubts, give_up_at)
+                self._unavailable(half, doubts) if late else self._write(half, doubts, give_up_at)
             )
         return outcomes
 
@@ -275,6 +273,8 @@ class Writer:
                 lost = True
         if lost:
             self._drop_connection()
+            # Those that wait in the pool led to the same place.
+            self._database.dispose()
         return lost
 
     def _drop_connection(self) -> None:

@@ -76,22 +76,17 @@ class BalanceService:
                 limit=size + 1,
             )
         )
-        program = await program_covering(
-            self._engine, program, (row.stored.entry for row in rows)
-        )
+        program = await program_covering(self._engine, program, (row.stored.entry for row in rows))
         response = balance_pb2.ListEntriesResponse(
             entries=[
-                _sealed_message(row, program, request.include_canonical_form)
-                for row in rows[:size]
+                _sealed_message(row, program, request.include_canonical_form) for row in rows[:size]
             ]
         )
         if len(rows) > size:
             response.next_page_token = page_token(filters, rows[size - 1].stored.entry.sequence)
         return response
 
-    async def GetEntry(
-        self, request: balance_pb2.GetEntryRequest, call: Call
-    ) -> types_pb2.Entry:
+    async def GetEntry(self, request: balance_pb2.GetEntryRequest, call: Call) -> types_pb2.Entry:
         fields = _member_fields(request)
         if request.sequence < 1:
             fields.fault("sequence", "is required: 1 or more")

@@ -33,9 +33,7 @@ KIND_NUMBERS = {
 MAX_QUANTITY = 1_000_000
 
 
-def enroll_member(
-    request: member_pb2.EnrollMemberRequest, program: Program | None
-) -> EnrollMember:
+def enroll_member(request: member_pb2.EnrollMemberRequest, program: Program | None) -> EnrollMember:
     """The command of a request. Raises INVALID_FIELD; an unknown program is left to the caller."""
     fields = Fields()
     fields.program_id(request.program_id)
@@ -157,16 +155,12 @@ def money(minor: int, currency: str) -> money_pb2.Money:
     """Money of minor units, to be copied into a message and not to be changed."""
     decimals = CURRENCIES[currency]
     units, part = divmod(minor, 10**decimals)
-    return money_pb2.Money(
-        currency_code=currency, units=units, nanos=part * 10 ** (9 - decimals)
-    )
+    return money_pb2.Money(currency_code=currency, units=units, nanos=part * 10 ** (9 - decimals))
 
 
 def receipt_message(receipt: Receipt, program: Program) -> types_pb2.Receipt:
-    message = types_pb2.Receipt(replayed=receipt.replayed)
-    for entry in receipt.entries:
-        fill_entry(message.entries.add(), entry, program)
-    fill_balance(message.balance, receipt.balance, program)
+    message = types_pb2.Receipt()
+    fill_receipt(message, receipt, program)
     return message
 
 
@@ -185,6 +179,14 @@ def entry_message(entry: Entry, program: Program) -> types_pb2.Entry:
 
 # Messages are filled in place: handing a message to another's constructor costs as much as ten
 # fields set, and every write answers several.
+
+
+def fill_receipt(message: types_pb2.Receipt, receipt: Receipt, program: Program) -> None:
+    """The answer to a write."""
+    for entry in receipt.entries:
+        fill_entry(message.entries.add(), entry, program)
+    fill_balance(message.balance, receipt.balance, program)
+    message.replayed = receipt.replayed
 
 
 def fill_balance(message: types_pb2.Balance, balance: Balance, program: Program) -> None:
@@ -214,18 +216,25 @@ def fill_entry(message: types_pb2.Entry, entry: Entry, program: Program) -> None
     message.points = entry.points
     message.debit_account = entry.debit_account
     message.credit_account = entry.credit_account
-    message.request_id = entry.request_id
-    message.cause_sequence = entry.cause_sequence
-    message.purchase_id = entry.purchase_id
+    if entry.request_id:
+        message.request_id = entry.request_id
+    if entry.cause_sequence:
+        message.cause_sequence = entry.cause_sequence
+    if entry.purchase_id:
+        message.purchase_id = entry.purchase_id
     message.rules_version = entry.rules_version
     message.actor = entry.actor
-    message.location_id = entry.location_id
-    message.terminal_id = entry.terminal_id
+    if entry.location_id:
+        message.location_id = entry.location_id
+    if entry.terminal_id:
+        message.terminal_id = entry.terminal_id
     message.effective_time.CopyFrom(timestamp(entry.effective_time))
     message.create_time.CopyFrom(timestamp(entry.create_time))
     message.available_points = entry.available_points
-    message.held_points = entry.held_points
-    message.tier_id = entry.tier_id
+    if entry.held_points:
+        message.held_points = entry.held_points
+    if entry.tier_id:
+        message.tier_id = entry.tier_id
     data = entry.data
     for line in data.breakdown:
         message.breakdown.add(

@@ -124,7 +124,9 @@ class Dispatcher:
             if code == "OK":
                 handled.inc()
             else:
-                self._metrics.handled.labels("unary", method.service, method.name, _name(code)).inc()
+                self._metrics.handled.labels(
+                    "unary", method.service, method.name, _name(code)
+                ).inc()
 
     def stop(self) -> None:
         """Answer every new call with SHUTTING_DOWN."""
@@ -134,4 +136,3 @@ class Dispatcher:
 def _name(code: str) -> str:
     """The code as dashboards know it: InvalidArgument for INVALID_ARGUMENT."""
     return "".join(word.capitalize() for word in code.split("_"))
-

@@ -85,7 +85,9 @@ class Fields:
             return 0
         part, rest = divmod(nanos, 10 ** (9 - decimals))
         if rest or nanos >= 1_000_000_000:
-            self.fault(f"{field}.nanos", f"must be whole minor units: {code} has {decimals} decimals")
+            self.fault(
+                f"{field}.nanos", f"must be whole minor units: {code} has {decimals} decimals"
+            )
             return 0
         minor: int = units * 10**decimals + part
         if minor > MAX_AMOUNT:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from typing import TypeVar
+
 from ledger.core.commands import Command
 from ledger.core.decide import Context, decide
 from ledger.core.errors import LedgerError, MemberNotFound, invalid
@@ -17,6 +21,8 @@ from ledger.store.queries import ReadAccount, read_purchase
 from ledger.v1 import points_pb2, types_pb2
 
 MAX_ITEMS = 1_000
+_ITEMS_BETWEEN_BREAKS = 100
+T = TypeVar("T")
 
 
 class PointsService:
@@ -74,30 +80,28 @@ class PointsService:
     ) -> points_pb2.BatchWriteResponse:
         if not 1 <= len(request.items) <= MAX_ITEMS:
             raise invalid("items", f"has {len(request.items)} items; 1 to {MAX_ITEMS} are allowed")
-        results: list[points_pb2.BatchWriteResult] = []
-        places: list[tuple[int, Program]] = []
+        response = points_pb2.BatchWriteResponse()
+        waiting: list[tuple[points_pb2.BatchWriteResult, Program]] = []
         items: list[Item] = []
-        for item in request.items:
-            results.append(points_pb2.BatchWriteResult())
+        async for item in _politely(request.items):
+            result = response.results.add()
             try:
                 program, command = await self._command(item)
             except LedgerError as error:
-                results[-1].error.CopyFrom(to_status(error))
+                result.error.CopyFrom(to_status(error))
             else:
-                places.append((len(results) - 1, program))
+                waiting.append((result, program))
                 items.append(Item(command, call.actor))
         outcomes = await self._engine.submit_all(items, call.deadline)
-        for (place, program), outcome in zip(places, outcomes, strict=True):
+        async for (result, program), outcome in _politely(zip(waiting, outcomes, strict=True)):
             if isinstance(outcome, LedgerError):
-                results[place].error.CopyFrom(to_status(outcome))
+                result.error.CopyFrom(to_status(outcome))
             else:
                 program = await program_covering(self._engine, program, outcome.entries)
-                results[place].receipt.CopyFrom(convert.receipt_message(outcome, program))
-        return points_pb2.BatchWriteResponse(results=results)
+                convert.fill_receipt(result.receipt, outcome, program)
+        return response
 
-    async def _command(
-        self, item: points_pb2.BatchWriteItem
-    ) -> tuple[Program, Command]:
+    async def _command(self, item: points_pb2.BatchWriteItem) -> tuple[Program, Command]:
         match item.WhichOneof("write"):
             case "enroll_member":
                 return await program_or_refuse(
@@ -115,3 +119,12 @@ class PointsService:
                 )
             case _:
                 raise invalid("items", "each item must hold one write")
+
+
+async def _politely(items: Iterable[T]) -> AsyncIterator[T]:
+    """The items, with a break for other calls now and then: a till must not wait for a whole batch
+    to be converted."""
+    for index, item in enumerate(items):
+        if index % _ITEMS_BETWEEN_BREAKS == _ITEMS_BETWEEN_BREAKS - 1:
+            await asyncio.sleep(0)
+        yield item

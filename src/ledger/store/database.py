@@ -3,7 +3,8 @@
 Imports SQLAlchemy and `ledger.store.tables` only.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import psycopg2
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE
@@ -13,6 +14,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlche
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ledger.store.tables import SERVICE_ROLE
+
+T = TypeVar("T")
 
 DIALECTS = ("postgresql", "postgres", "postgresql+psycopg2")
 """What an address may begin with; all of them mean the same."""
@@ -174,6 +177,21 @@ def check_server(engine: Engine, *, allow_unsafe: bool = False) -> None:
                 f"the server at {place} has {name} = off, so that a crash could lose what was "
                 f"already confirmed: set {name} = on"
             )
+
+
+def ask(database: Engine, question: Callable[..., T], *arguments: object) -> T:
+    """What question(connection, *arguments) reads, on a connection of the pool.
+
+    Asked once more when that one had died unnoticed, so it must not write anything.
+    """
+    try:
+        with database.connect() as connection:
+            return question(connection, *arguments)
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+    with database.connect() as connection:
+        return question(connection, *arguments)
 
 
 def is_unavailable(error: SQLAlchemyError) -> bool:

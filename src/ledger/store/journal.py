@@ -160,15 +160,11 @@ class Known(NamedTuple):
 def prepare(cursor: Cursor) -> None:
     """Ready a new connection for the statements below."""
     cursor.execute(
-        ";".join(
-            [*_SETTINGS, *(f"PREPARE {name} AS {sql}" for name, sql in _STATEMENTS.items())]
-        )
+        ";".join([*_SETTINGS, *(f"PREPARE {name} AS {sql}" for name, sql in _STATEMENTS.items())])
     )
 
 
-def begin_locked(
-    cursor: Cursor, keys: Collection[MemberKey]
-) -> dict[MemberKey, LockedAccount]:
+def begin_locked(cursor: Cursor, keys: Collection[MemberKey]) -> dict[MemberKey, LockedAccount]:
     """Begin a transaction and lock the accounts that exist, in key order.
 
     This is the one place that locks; a distributed database would want `UPDATE … RETURNING` here.
@@ -336,8 +332,11 @@ def _array(values: Collection[object]) -> str:
         return "{}"
     if isinstance(next(iter(values)), int):
         return "{" + ",".join(map(str, values)) + "}"
-    nulls = sum(1 for value in values if value is None) if None in values else 0
-    texts = "\x01".join(["\x02" if value is None else str(value) for value in values])
+    nulls = 0
+    if None in values:
+        nulls = sum(value is None for value in values)
+        values = ["\x02" if value is None else value for value in values]
+    texts = "\x01".join(values)  # type: ignore[arg-type]
     if texts.count("\x01") != len(values) - 1 or texts.count("\x02") != nulls:
         raise ValueError("a value contains a control character")
     escaped = texts.replace("\\", "\\\\").replace('"', '\\"')

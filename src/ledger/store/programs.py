@@ -29,6 +29,7 @@ from ledger.core.errors import (
 from ledger.core.instants import LATEST, SECOND, format_instant, to_datetime, to_instant
 from ledger.core.program import Program, RulesVersion
 from ledger.core.rules import read_rules
+from ledger.store.database import ask
 from ledger.store.rows import optional_instant
 from ledger.store.tables import programs, rules_versions
 
@@ -82,8 +83,7 @@ class Catalog:
                 raise self._failure[0].with_traceback(None)
             versions = known[0].versions if known is not None else ()
             try:
-                with self._database.connect() as connection:
-                    program = load_program(connection, program_id, versions)
+                program = ask(self._database, load_program, program_id, versions)
             except sa.exc.SQLAlchemyError as error:
                 self._failure = (error, time.monotonic())
                 raise

@@ -117,9 +117,7 @@ def read_journal(
     return [entry_of(row) for row in rows]
 
 
-def read_member(
-    database: sa.Engine, key: MemberKey
-) -> tuple[StoredAccount | None, list[Sealed]]:
+def read_member(database: sa.Engine, key: MemberKey) -> tuple[StoredAccount | None, list[Sealed]]:
     """A member's account row and whole journal, in one snapshot."""
     with database.execution_options(isolation_level="REPEATABLE READ").connect() as connection:
         rows = connection.exec_driver_sql(
@@ -150,9 +148,7 @@ def read_purchase(
     return None if row is None else (row[0], row[1])
 
 
-def read_due(
-    connection: sa.Connection, program_id: str, until: int, limit: int
-) -> list[str]:
+def read_due(connection: sa.Connection, program_id: str, until: int, limit: int) -> list[str]:
     """Members of a program for whom something falls due by an instant (µs), soonest first."""
     rows = connection.exec_driver_sql(
         "SELECT member_id FROM accounts WHERE program_id = %s AND due_at <= %s"

@@ -60,11 +60,13 @@ def entry_of(row: Sequence[Any]) -> Sealed:
 def copy_text(entries: Collection[tuple[Entry, bytes]]) -> str:
     """COPY text of entries and their hashes, one line each, in the order of COPY_COLUMNS.
 
-    Raises ValueError for a control character in a value: it would make other columns or rows.
+    Raises ValueError for a control character in a value: it would make other columns or rows,
+    or nothing of something.
     """
     text = "".join([_copy_line(entry, digest) for entry, digest in entries])
     tabs = len(entries) * (len(_COLUMNS) - 1)
-    if text.count("\t") != tabs or text.count("\n") != len(entries):
+    blank = any(COPY_NULL in (entry.location_id, entry.terminal_id) for entry, _ in entries)
+    if blank or text.count("\t") != tabs or text.count("\n") != len(entries):
         raise ValueError("a value contains a control character")
     return text
 

@@ -25,7 +25,7 @@ from sqlalchemy import Engine, event
 log = structlog.get_logger(__name__)
 
 #: Longer than any statement may run; whoever fetches many rows needs some more.
-QUERY_SECONDS = 10.0
+QUERY_SECONDS = 8.0
 #: The same once the service is stopping: nobody waits for the answer any more.
 HURRIED_SECONDS = 1.0
 

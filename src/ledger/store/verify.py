@@ -114,9 +114,7 @@ def verify(
 
 
 @contextmanager
-def _snapshot(
-    database: sa.Engine, of: str | None = None
-) -> Iterator[tuple[sa.Connection, str]]:
+def _snapshot(database: sa.Engine, of: str | None = None) -> Iterator[tuple[sa.Connection, str]]:
     """A read-only connection that sees one snapshot: its own, or another session's."""
     options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
     with database.execution_options(**options).connect() as connection:
@@ -221,8 +219,7 @@ def _verify_journals(
         verified = verify_member(entries, stored)
         part.held[program_id, PENDING] += verified.account.pending
         part.findings.extend(
-            Finding(found.check, *key, found.sequence, found.detail)
-            for found in verified.findings
+            Finding(found.check, *key, found.sequence, found.detail) for found in verified.findings
         )
         entry_count += verified.entries
     return members, entry_count
@@ -230,8 +227,7 @@ def _verify_journals(
 
 def _read_accounts(connection: sa.Connection, task: _Task) -> dict[MemberKey, StoredAccount]:
     rows = connection.exec_driver_sql(
-        f"SELECT {ACCOUNT_COLUMNS}, a.program_id, a.member_id FROM accounts a"
-        f" WHERE {_range('a')}",
+        f"SELECT {ACCOUNT_COLUMNS}, a.program_id, a.member_id FROM accounts a WHERE {_range('a')}",
         _bounds(task),
     )
     return {(row[8], row[9]): stored_account(row[:8]) for row in rows}
@@ -288,9 +284,7 @@ def _check_outcomes(connection: sa.Connection, program_id: str | None) -> list[F
     ]
 
 
-def _check_totals(
-    moved: Counter[tuple[str, str]], held: Counter[tuple[str, str]]
-) -> list[Finding]:
+def _check_totals(moved: Counter[tuple[str, str]], held: Counter[tuple[str, str]]) -> list[Finding]:
     findings = []
     for program_id in sorted({program_id for program_id, _ in moved}):
         total = sum(points for (program, _), points in moved.items() if program == program_id)

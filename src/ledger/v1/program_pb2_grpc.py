@@ -31,6 +31,10 @@ class ProgramServiceStub:
     Every method can also fail with UNAUTHENTICATED, PERMISSION_DENIED, DEADLINE_EXCEEDED,
     RESOURCE_EXHAUSTED and UNAVAILABLE (OVERLOADED, STORAGE_UNAVAILABLE, COMMIT_UNKNOWN,
     SHUTTING_DOWN). Reasons are those of google.rpc.ErrorInfo with the domain "ledger".
+
+    RULES_INVALID has a field violation for every fault of a document. On native gRPC, where trailers
+    are limited to 8 KiB, the last ones come without their description or not at all; the metadata of
+    the ErrorInfo then counts all of them in `violations`. On HTTP the list is always complete.
     """
 
     def __init__(self, channel):
@@ -77,6 +81,10 @@ class ProgramServiceServicer:
     Every method can also fail with UNAUTHENTICATED, PERMISSION_DENIED, DEADLINE_EXCEEDED,
     RESOURCE_EXHAUSTED and UNAVAILABLE (OVERLOADED, STORAGE_UNAVAILABLE, COMMIT_UNKNOWN,
     SHUTTING_DOWN). Reasons are those of google.rpc.ErrorInfo with the domain "ledger".
+
+    RULES_INVALID has a field violation for every fault of a document. On native gRPC, where trailers
+    are limited to 8 KiB, the last ones come without their description or not at all; the metadata of
+    the ErrorInfo then counts all of them in `violations`. On HTTP the list is always complete.
     """
 
     def CreateProgram(self, request, context):
@@ -179,6 +187,10 @@ class ProgramService:
     Every method can also fail with UNAUTHENTICATED, PERMISSION_DENIED, DEADLINE_EXCEEDED,
     RESOURCE_EXHAUSTED and UNAVAILABLE (OVERLOADED, STORAGE_UNAVAILABLE, COMMIT_UNKNOWN,
     SHUTTING_DOWN). Reasons are those of google.rpc.ErrorInfo with the domain "ledger".
+
+    RULES_INVALID has a field violation for every fault of a document. On native gRPC, where trailers
+    are limited to 8 KiB, the last ones come without their description or not at all; the metadata of
+    the ErrorInfo then counts all of them in `violations`. On HTTP the list is always complete.
     """
 
     @staticmethod

@@ -1,0 +1,139 @@
+"""The service stops, or its database is stopped under it: nothing that was answered is lost."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from ledger.store import embedded
+from tests.conftest import make_directory
+from tests.faults.load import Load, client_of, open_shop
+from tests.faults.postgres_proxy import PostgresProxy
+from tests.faults.processes import ServiceProcess, eventually
+from tests.service.client import Failure
+from tests.service.requests import purchase
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(120)]
+
+#: What an orchestrator gives a process to end after SIGTERM, unless told otherwise.
+PATIENCE_SECONDS = 25.0
+
+
+@contextlib.contextmanager
+def serving(environment: dict[str, str], log: Path) -> Iterator[ServiceProcess]:
+    """A service with an open shop."""
+    with ServiceProcess(environment, log) as service:
+        service.start()
+        with contextlib.closing(client_of(service.grpc_address)) as client:
+            open_shop(client)
+        yield service
+
+
+def test_a_service_that_is_told_to_stop_under_load_loses_nothing_it_accepted(
+    database_url: str, tmp_path: Path
+) -> None:
+    with serving({"LEDGER_DATABASE_URL": database_url}, tmp_path / "log") as service:
+        load = Load(service.grpc_address, clients=8, seed=5)
+        with load.running():
+            load.wait_for_answers(100)
+            began = time.monotonic()
+            assert service.terminate(PATIENCE_SECONDS) == 0
+            assert time.monotonic() - began < 10
+            eventually("clients notice", lambda: load.failures["SHUTTING_DOWN"] or _refused(load))
+        load.check_answers(database_url)
+        assert set(load.failures) <= {
+            "SHUTTING_DOWN",
+            "UNAVAILABLE",  # nobody listens any more
+            "PURCHASE_ALREADY_RECORDED",
+            "MEMBER_ALREADY_ENROLLED",
+        }
+        assert "Traceback" not in service.log_path.read_text()
+        service.start()
+        load.settle()
+        load.check(database_url)
+
+
+def _refused(load: Load) -> int:
+    return load.failures["UNAVAILABLE"]
+
+
+@pytest.mark.parametrize("trouble", ["refuses", "swallows"])
+def test_a_service_without_its_database_stops_in_bounded_time(
+    trouble: str, database_url: str, tmp_path: Path
+) -> None:
+    with (
+        PostgresProxy(database_url) as proxy,
+        serving({"LEDGER_DATABASE_URL": proxy.url()}, tmp_path / "log") as service,
+        contextlib.closing(client_of(service.grpc_address)) as client,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        client.record_purchase(purchase(1))
+        fault = proxy.hold_commit()
+        writing = pool.submit(client.record_purchase, purchase(2))
+        fault.wait()
+        if trouble == "refuses":
+            proxy.refuse_connections()
+            proxy.cut_all()
+        else:
+            proxy.swallow()
+        began = time.monotonic()
+        assert service.terminate(PATIENCE_SECONDS) == 0
+        print(f"ended after {time.monotonic() - began:.1f} s")
+        with pytest.raises(Failure) as refused:
+            writing.result()
+        assert refused.value.code == "UNAVAILABLE"
+        proxy.accept_connections()
+        proxy.disarm_all()
+        proxy.release()
+
+        service.start()
+        assert client.record_purchase(purchase(2)).entries[0].points == 12
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    directory = make_directory()
+    yield directory / "data"
+    embedded.stop(directory / "data")
+    shutil.rmtree(directory)
+
+
+def test_an_embedded_database_that_ends_under_the_service_is_started_again(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    """Stopped by somebody, then killed; the service goes on, and ends it when it ends itself."""
+    environment = {"LEDGER_DATA_DIR": str(data_dir)}
+    database_url = f"postgresql://postgres@/ledger?host={data_dir}/postgres&port=5432"
+    with serving(environment, tmp_path / "log") as service:
+        load = Load(service.grpc_address, seed=6)
+        with load.running():
+            load.wait_for_answers(100)
+            stopped = subprocess.run(
+                [sys.executable, "-m", "ledger", "embedded", "stop"],
+                env={**os.environ, **environment},
+                capture_output=True,
+                text=True,
+            )
+            assert stopped.returncode == 0, stopped.stderr
+            began = time.monotonic()
+            load.wait_for_answers(100)
+            print(f"served again after {time.monotonic() - began:.1f} s")
+
+            pid = embedded.status(data_dir).pid
+            assert pid is not None
+            os.kill(pid, signal.SIGKILL)
+            load.wait_for_answers(100)
+        load.settle()
+        load.check(database_url)
+        assert service.terminate(PATIENCE_SECONDS) == 0
+        assert embedded.status(data_dir).state == "STOPPED"
