@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -24,6 +25,17 @@ Rules = dict[str, Any]
 #: of the entries that time posts, and not a request
 BY_TIME = ("ACTIVATION", "EXPIRY")
 MICROSECOND = timedelta(microseconds=1)
+
+#: how every kind of history is run; a failure is shrunk (for minutes: see SECONDS_TO_SHRINK), but
+#: not explained, which would run it many times more
+SETTINGS = settings(
+    deadline=None,
+    print_blob=True,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
+    suppress_health_check=[HealthCheck.too_slow],
+)
+#: what a test of histories may take when it fails; one that passes takes a few
+SECONDS_TO_SHRINK = 900
 
 
 class Ledger(Protocol):

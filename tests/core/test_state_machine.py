@@ -6,7 +6,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+import pytest
+from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from ledger.core.apply import fold
@@ -23,7 +24,7 @@ from ledger.core.model import (
     balance_of,
     encode,
 )
-from tests.histories import BY_TIME, Histories, Request, Rules
+from tests.histories import BY_TIME, SECONDS_TO_SHRINK, SETTINGS, Histories, Request, Rules
 from tests.memory import TILL, MemoryLedger, cents
 from tests.model import Outcome
 
@@ -196,14 +197,9 @@ class CoreHistories(Histories):
         return CoreLedger()
 
 
+@pytest.mark.timeout(SECONDS_TO_SHRINK)
 def test_any_history_goes_as_the_model_says() -> None:
     run_state_machine_as_test(
         CoreHistories,
-        settings=settings(
-            max_examples=150,
-            stateful_step_count=40,
-            deadline=None,
-            print_blob=True,
-            suppress_health_check=[HealthCheck.too_slow],
-        ),
+        settings=settings(SETTINGS, max_examples=150, stateful_step_count=40),
     )

@@ -227,6 +227,7 @@ async def test_what_cannot_be_counted_is_answered_all_the_same(
     shop_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with running_engine(shop_url) as running:
+        await running.write(buy(0))
         monkeypatch.setattr(running.metrics.commands, "labels", _fail)
         assert summary(await running.write(buy(1))) == ["first"]
         monkeypatch.setattr(running.metrics.batch_size, "observe", _fail)

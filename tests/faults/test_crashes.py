@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tests.faults.processes import (
     PrivatePostgres,
     ServiceProcess,
     backend_pids,
+    eventually,
     kill_backend,
     private_postgres,
     wait_for_backends,
@@ -45,7 +47,10 @@ class Stage:
         self.service = service
 
     def kill_service(self) -> None:
+        """Its sessions end with it: nothing it had begun is left open."""
+        sessions = set(backend_pids(self.url, "ledger"))
         self.service.kill()
+        eventually("its sessions end", lambda: not sessions & set(backend_pids(self.url, "ledger")))
         self.proxy.disarm_all()
         self.service.start()
 
@@ -60,6 +65,13 @@ class Stage:
         self.proxy.disarm_all()
         self.postgres.start()
 
+    def kill_everything(self) -> None:
+        self.postgres.kill()
+        self.service.kill()
+        self.proxy.disarm_all()
+        self.postgres.start()
+        self.service.start()
+
     def cut_connections(self) -> None:
         self.proxy.cut_all()
         self.proxy.disarm_all()
@@ -69,6 +81,7 @@ KILLS: dict[str, Callable[[Stage], None]] = {
     "service": Stage.kill_service,
     "backend": Stage.kill_backend,
     "database": Stage.kill_database,
+    "everything": Stage.kill_everything,
     "connections": Stage.cut_connections,
 }
 
@@ -80,10 +93,8 @@ def postgres() -> Iterator[PrivatePostgres]:
 
 
 @pytest.fixture
-def stage(
-    postgres: PrivatePostgres, request: pytest.FixtureRequest, tmp_path: Path
-) -> Iterator[Stage]:
-    url = postgres.create_database(f"crashes_{abs(hash(request.node.name)) % 10**8}")
+def stage(postgres: PrivatePostgres, tmp_path: Path) -> Iterator[Stage]:
+    url = postgres.create_database(f"crashes_{uuid.uuid4().hex}")
     migrate(url)
     with PostgresProxy(url) as proxy:
         environment = {"LEDGER_DATABASE_URL": proxy.url()}
@@ -120,52 +131,26 @@ def run(stage: Stage, strikes: list[tuple[str, str]], seed: int) -> None:
     assert len(load.receipts) > 100
 
 
-def every_strike(seed: int) -> list[tuple[str, str]]:
-    strikes = [(kill, point) for kill in KILLS for point in ("at-random", *POINTS)]
-    random.Random(seed).shuffle(strikes)
-    return strikes
+#: Every kill and every point, the service at each point.
+STRIKES = [
+    *(("service", point) for point in POINTS),
+    ("backend", "before-commit"),
+    ("backend", "after-commit"),
+    ("database", "after-insert"),
+    ("database", "at-random"),
+    ("connections", "before-commit"),
+    ("connections", "after-commit"),
+    ("everything", "after-commit"),
+]
 
 
 def test_whatever_is_killed_no_answer_is_lost_and_nothing_is_there_twice(stage: Stage) -> None:
     seed = 20260110
-    run(stage, every_strike(seed), seed)
+    run(stage, random.Random(seed).sample(STRIKES, len(STRIKES)), seed)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
-def test_the_same_for_other_seeds_and_with_kills_in_close_succession(
-    stage: Stage, seed: int
-) -> None:
-    chance = random.Random(seed)
-    strikes = [
-        (chance.choice(list(KILLS)), chance.choice(["at-random", *POINTS])) for _ in range(20)
-    ]
-    run(stage, strikes, seed)
-
-
-def test_the_database_and_the_service_die_together(stage: Stage) -> None:
-    load = Load(stage.service.grpc_address, seed=7)
-    with load.running():
-        load.wait_for_answers()
-        for point in ("before-commit", "after-commit"):
-            POINTS[point](stage.proxy).wait()
-            stage.postgres.kill()
-            stage.service.kill()
-            stage.proxy.disarm_all()
-            stage.postgres.start()
-            stage.service.start()
-            load.wait_for_answers()
-    load.settle()
-    load.check(stage.url)
-
-
-def test_the_service_leaves_no_transaction_behind(stage: Stage) -> None:
-    load = Load(stage.service.grpc_address, seed=8)
-    with load.running():
-        load.wait_for_answers()
-        fault = stage.proxy.hold_after("COPY entries")
-        fault.wait()
-        held = backend_pids(stage.url, "ledger")
-        stage.kill_service()
-        load.wait_for_answers()
-    assert not set(held) & set(backend_pids(stage.url, "ledger"))
+def test_the_same_for_every_kill_at_every_point_in_any_order(stage: Stage, seed: int) -> None:
+    strikes = [(kill, point) for kill in KILLS for point in ("at-random", *POINTS)]
+    run(stage, random.Random(seed).sample(strikes, len(strikes)), seed)

@@ -67,7 +67,7 @@ def _refused(load: Load) -> int:
     return load.failures["UNAVAILABLE"]
 
 
-@pytest.mark.parametrize("trouble", ["refuses", "swallows"])
+@pytest.mark.parametrize("trouble", [pytest.param("refuses", marks=pytest.mark.slow), "swallows"])
 def test_a_service_without_its_database_stops_in_bounded_time(
     trouble: str, database_url: str, tmp_path: Path
 ) -> None:

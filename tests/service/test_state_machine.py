@@ -12,8 +12,9 @@ from hashlib import sha256
 from itertools import count
 from typing import Any
 
+import pytest
 from google.protobuf import json_format, timestamp_pb2
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from ledger.v1 import (
@@ -26,7 +27,7 @@ from ledger.v1 import (
     types_pb2,
 )
 from tests.conftest import RunningServer
-from tests.histories import BY_TIME, Histories, Request, Rules
+from tests.histories import BY_TIME, SECONDS_TO_SHRINK, SETTINGS, Histories, Request, Rules
 from tests.model import Outcome
 from tests.service.client import Failure, GrpcClient
 from tests.service.requests import instant, money
@@ -214,6 +215,7 @@ def entry_dict(entry: types_pb2.Entry) -> dict[str, Any]:
     return shown
 
 
+@pytest.mark.timeout(SECONDS_TO_SHRINK)
 def test_any_history_goes_as_the_model_says(server: RunningServer) -> None:
     client = GrpcClient(server.grpc_address)
     numbers = count(1)
@@ -227,14 +229,6 @@ def test_any_history_goes_as_the_model_says(server: RunningServer) -> None:
 
     run_state_machine_as_test(
         ServiceHistories,
-        settings=settings(
-            max_examples=30,
-            stateful_step_count=30,
-            deadline=None,
-            print_blob=True,
-            # Explaining a failure would run it many times more.
-            phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
-            suppress_health_check=[HealthCheck.too_slow],
-        ),
+        settings=settings(SETTINGS, max_examples=30, stateful_step_count=30),
     )
     client.close()

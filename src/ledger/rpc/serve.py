@@ -31,6 +31,8 @@ log = structlog.get_logger(__name__)
 
 #: how long calls that were accepted may take to finish after a stop signal
 GRACE_SECONDS = 10.0
+#: how long before that new calls are told so
+NOTICE_SECONDS = 0.25
 _MAX_PROGRAMS_AT_START = 1_000
 
 
@@ -98,6 +100,9 @@ class Server:
         self._stopping = True
         await self._grpc.leave()
         self._dispatcher.stop()
+        # gRPC answers CANCELLED, which no client repeats, to calls that it has read and not handed
+        # over when it stops. Until they are few everybody is told that the server is stopping.
+        await asyncio.sleep(NOTICE_SECONDS)
         await asyncio.gather(self._grpc.stop(GRACE_SECONDS), self._http.stop())
         await asyncio.to_thread(self.engine.close)
         self._database.dispose()
