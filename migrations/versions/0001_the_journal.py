@@ -140,6 +140,14 @@ CREATE VIEW pending_lots AS
 
 # ENABLE ALWAYS: session_replication_role = replica does not switch these triggers off.
 APPEND_ONLY = """
+CREATE FUNCTION require_rows(written bigint, meant bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF written <> meant THEN
+        RAISE EXCEPTION '% rows were written, % were meant', written, meant
+            USING ERRCODE = 'serialization_failure';
+    END IF;
+END $$;
+
 CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION '% is append-only: % is refused, whoever asks', TG_TABLE_NAME, TG_OP

@@ -8,7 +8,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,9 +21,9 @@ from ledger.store import embedded
 from tests.conftest import make_directory
 from tests.faults.load import Load, client_of, open_shop
 from tests.faults.postgres_proxy import PostgresProxy
-from tests.faults.processes import ServiceProcess, eventually
+from tests.faults.processes import ServiceProcess
 from tests.service.client import Failure
-from tests.service.requests import purchase
+from tests.service.requests import balance, purchase
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(120)]
 
@@ -43,14 +45,14 @@ def test_a_service_that_is_told_to_stop_under_load_loses_nothing_it_accepted(
     database_url: str, tmp_path: Path
 ) -> None:
     with serving({"LEDGER_DATABASE_URL": database_url}, tmp_path / "log") as service:
-        load = Load(service.grpc_address, clients=8, seed=5)
-        with load.running():
+        load = Load(service.grpc_address, seed=5)
+        with load.running(), impatient_clients(service.grpc_address) as answers:
             load.wait_for_answers(100)
             began = time.monotonic()
             assert service.terminate(PATIENCE_SECONDS) == 0
             assert time.monotonic() - began < 10
-            eventually("clients notice", lambda: load.failures["SHUTTING_DOWN"] or _refused(load))
         load.check_answers(database_url)
+        assert set(answers) == {"OK", "SHUTTING_DOWN", "UNAVAILABLE"}
         assert set(load.failures) <= {
             "SHUTTING_DOWN",
             "UNAVAILABLE",  # nobody listens any more
@@ -63,8 +65,30 @@ def test_a_service_that_is_told_to_stop_under_load_loses_nothing_it_accepted(
         load.check(database_url)
 
 
-def _refused(load: Load) -> int:
-    return load.failures["UNAVAILABLE"]
+@contextlib.contextmanager
+def impatient_clients(address: str, clients: int = 8) -> Iterator[Counter[str]]:
+    """Within the block they ask for a balance, again at once whatever the answer is."""
+    answers: Counter[str] = Counter()
+    over = threading.Event()
+
+    def ask() -> None:
+        with contextlib.closing(client_of(address)) as client:
+            while not over.is_set():
+                try:
+                    client.get_balance(balance("m-1"))
+                    answers["OK"] += 1
+                except Failure as failure:
+                    answers[failure.reason or failure.code] += 1
+
+    threads = [threading.Thread(target=ask) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield answers
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join(30)
 
 
 @pytest.mark.parametrize("trouble", [pytest.param("refuses", marks=pytest.mark.slow), "swallows"])

@@ -90,12 +90,21 @@ class Batch:
                 self._programs[program_id] = error
         commands = [c for c in commands if isinstance(self._programs[c.program_id], Program)]
         keys = {(c.program_id, c.member_id) for c in commands}
-        for key, locked in journal.begin_locked(cursor, keys).items():
+        requests = {request_key(c) for c in commands if c.request_id}
+        purchases = {
+            (c.program_id, c.purchase_id) for c in commands if isinstance(c, RecordPurchase)
+        }
+        loaded = journal.begin(cursor, keys, requests, purchases)
+        for key, locked in loaded.accounts.items():
             self._accounts[key] = locked.account
             self._heads[key] = locked.head_hash
             self._old_versions[key] = locked.account.version
+        for (program_id, purchase_id), reference in loaded.purchases.items():
+            self._purchases.setdefault(program_id, {})[purchase_id] = reference
+        for request, (digest, refusal) in loaded.refused.items():
+            self._answered[request] = (digest, refusal)
         self._load_clocks(cursor)
-        self._load_known(cursor, commands)
+        self._load_receipts(cursor, loaded.posted)
 
     def _load_clocks(self, cursor: Cursor) -> None:
         sandboxes = [
@@ -107,22 +116,14 @@ class Batch:
             for program_id, (clock, version) in journal.lock_clocks(cursor, sandboxes).items():
                 self._programs[program_id] = self._catalog.at(program_id, clock, version)
 
-    def _load_known(self, cursor: Cursor, commands: Sequence[Command]) -> None:
-        requests = {request_key(c) for c in commands if c.request_id}
-        purchases = {
-            (c.program_id, c.purchase_id) for c in commands if isinstance(c, RecordPurchase)
-        }
-        known = journal.find_known(cursor, requests, purchases)
-        for (program_id, purchase_id), reference in known.purchases.items():
-            self._purchases.setdefault(program_id, {})[purchase_id] = reference
-        for request, (digest, refusal) in known.refused.items():
-            self._answered[request] = (digest, refusal)
+    def _load_receipts(self, cursor: Cursor, posted: Mapping[RequestKey, tuple[int, int]]) -> None:
+        """The first answers of requests that were posted before."""
         ranges = [
             (program_id, member_id, first, first + more)
-            for (program_id, member_id, _), (first, more) in known.posted.items()
+            for (program_id, member_id, _), (first, more) in posted.items()
         ]
         stored = journal.find_entries(cursor, ranges)
-        for request, (first, more) in known.posted.items():
+        for request, (first, more) in posted.items():
             journal_of = stored[request[:2]]
             entries = tuple(journal_of[first + offset].entry for offset in range(more + 1))
             receipt = Receipt(
@@ -223,21 +224,19 @@ class Batch:
         return receipt
 
     def save(self, cursor: Cursor) -> None:
-        """Write what was decided, in key order: no two services wait for each other's new rows."""
+        """Append what was decided, in key order: no two services wait for each other's new rows."""
         journal.append(cursor, sorted(self._entries, key=_key_of))
+
+    def commit(self, cursor: Cursor) -> None:
+        """Change what that changes, and make it durable."""
         changed = [
             journal.SavedAccount(key, self._old_versions.get(key, 0), account, self._heads[key])
             for key, account in self._accounts.items()
             if account.version != self._old_versions.get(key, 0)
         ]
-        journal.save_accounts(cursor, sorted(changed, key=lambda saved: saved.key))
-        journal.save_purchases(cursor, sorted(self._new_purchases))
-        journal.save_refusals(cursor, self._refusals)
-
-    def commit(self, cursor: Cursor) -> None:
-        """Make it durable."""
+        changed.sort(key=lambda saved: saved.key)
         self.committing = True
-        journal.commit(cursor)
+        journal.commit(cursor, changed, sorted(self._new_purchases), self._refusals)
 
 
 def _key_of(sealed: tuple[Entry, bytes]) -> MemberKey:

@@ -29,6 +29,9 @@ log = structlog.get_logger(__name__)
 MAX_MESSAGE_BYTES = 1024 * 1024
 MAX_METADATA_BYTES = 16 * 1024
 
+#: how long a call that comes too late is kept: who asks again at once must not fill the last moment
+REFUSAL_SECONDS = 0.1
+
 #: the principal of every call while the server has no credentials configured
 DEVELOPER = "developer"
 
@@ -107,6 +110,7 @@ class Dispatcher:
         code = "OK"
         try:
             if self._stopping:
+                await asyncio.sleep(REFUSAL_SECONDS)
                 raise ShuttingDown()
             return await method.call(request, call)
         except LedgerError as error:

@@ -100,8 +100,8 @@ class Server:
         self._stopping = True
         await self._grpc.leave()
         self._dispatcher.stop()
-        # gRPC answers CANCELLED, which no client repeats, to calls that it has read and not handed
-        # over when it stops. Until they are few everybody is told that the server is stopping.
+        # When gRPC stops, it answers CANCELLED, which no client repeats, to calls that it has read
+        # and not handed over. There are none once everybody was told that the server is stopping.
         await asyncio.sleep(NOTICE_SECONDS)
         await asyncio.gather(self._grpc.stop(GRACE_SECONDS), self._http.stop())
         await asyncio.to_thread(self.engine.close)

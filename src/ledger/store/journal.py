@@ -1,9 +1,10 @@
 """The write path's statements: one per table and batch, on one psycopg2 cursor. No business rules.
 
-They are called in this order inside one transaction: `begin_locked`, `find_known`, `find_entries`,
-then `append` and its companions, then `commit`. The cursor's connection is in autocommit mode, so
-that BEGIN and COMMIT are statements whose answers can be checked. `prepare` readies a new
-connection: planning the same statements again for every batch would cost more than running them.
+They are called in this order inside one transaction: `begin`, `find_entries`, `append`, `commit`.
+Few messages: each costs a wake-up on both sides, which is more than most statements do. The
+cursor's connection is in autocommit mode, so that BEGIN and COMMIT are statements whose answers can
+be checked. `prepare` readies a new connection: planning the same statements again for every batch
+would cost more than running them.
 """
 
 from __future__ import annotations
@@ -37,10 +38,12 @@ _SETTINGS = (
     "SET enable_seqscan = off",
 )
 
+#: Fails the transaction unless every row that was meant has been written.
+_REQUIRED = "SELECT require_rows((SELECT count(*) FROM written), cardinality($1))"
+
 _STATEMENTS = {
     "lock_accounts (text[], text[])": (
-        "SELECT a.program_id, a.member_id, a.state, a.head_hash"
-        " FROM unnest($1, $2) AS k (program_id, member_id)"
+        "SELECT FROM unnest($1, $2) AS k (program_id, member_id)"
         " JOIN accounts a USING (program_id, member_id)"
         " ORDER BY a.program_id, a.member_id FOR UPDATE OF a"
     ),
@@ -56,16 +59,19 @@ _STATEMENTS = {
         " (SELECT max(r.version) FROM rules_versions r WHERE r.program_id = p.program_id)"
         " FROM programs p WHERE p.program_id = ANY($1) ORDER BY p.program_id FOR SHARE OF p"
     ),
-    "find_known (text[], text[], text[], text[], text[])": (
+    "load (text[], text[], text[], text[], text[], text[], text[])": (
         "WITH r AS MATERIALIZED"
-        " (SELECT * FROM unnest($1, $2, $3) AS r (program_id, member_id, request_id))"
-        " SELECT 'posted', e.program_id, e.member_id, e.request_id, e.sequence, e.consequences,"
+        " (SELECT * FROM unnest($3, $4, $5) AS r (program_id, member_id, request_id))"
+        " SELECT 'account', a.program_id, a.member_id, NULL, NULL, NULL,"
+        " encode(a.head_hash, 'hex'), a.state, NULL"
+        " FROM unnest($1, $2) AS k (program_id, member_id)"
+        " JOIN accounts a USING (program_id, member_id) UNION ALL SELECT 'posted', e.program_id, e.member_id, e.request_id, e.sequence, e.consequences,"
         " NULL, NULL, NULL FROM r JOIN entries e USING (program_id, member_id, request_id)"
         " UNION ALL SELECT 'refused', f.program_id, f.member_id, f.request_id, NULL, NULL,"
         " encode(f.fingerprint, 'hex'), f.reason, f.metadata"
         " FROM r JOIN refusals f USING (program_id, member_id, request_id)"
         " UNION ALL SELECT 'purchase', p.program_id, p.member_id, p.purchase_id, p.sequence,"
-        " NULL, NULL, NULL, NULL FROM unnest($4, $5) AS k (program_id, purchase_id)"
+        " NULL, NULL, NULL, NULL FROM unnest($6, $7) AS k (program_id, purchase_id)"
         " JOIN purchases p USING (program_id, purchase_id)"
     ),
     "find_entries (text[], text[], bigint[], bigint[])": (
@@ -76,30 +82,31 @@ _STATEMENTS = {
     ),
     "update_accounts (text[], text[], bigint[], bigint[], bigint[], text[], text[], timestamptz[],"
     " text[], text[], bigint[])": (
-        "UPDATE accounts a SET version = n.version, available = n.available, held = n.held,"
+        "WITH written AS (UPDATE accounts a SET version = n.version, available = n.available, held = n.held,"
         " tier_id = n.tier_id, status = n.status, due_at = n.due_at, state = n.state,"
         " head_hash = decode(n.head, 'hex') FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,"
         " $11) AS n (program_id, member_id, version, available, held, tier_id, status, due_at,"
         " state, head, old_version) WHERE a.program_id = n.program_id"
-        " AND a.member_id = n.member_id AND a.version = n.old_version"
+        " AND a.member_id = n.member_id AND a.version = n.old_version RETURNING 1) " + _REQUIRED
     ),
     "insert_accounts (text[], text[], bigint[], bigint[], bigint[], text[], text[], timestamptz[],"
     " text[], text[])": (
-        "INSERT INTO accounts (program_id, member_id, version, available, held, tier_id, status,"
+        "WITH written AS (INSERT INTO accounts (program_id, member_id, version, available, held, tier_id, status,"
         " due_at, state, head_hash) SELECT program_id, member_id, version, available, held,"
         " tier_id, status, due_at, state, decode(head, 'hex')"
         " FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) AS n (program_id, member_id,"
-        " version, available, held, tier_id, status, due_at, state, head)"
+        " version, available, held, tier_id, status, due_at, state, head) RETURNING 1) " + _REQUIRED
     ),
     "insert_purchases (text[], text[], text[], bigint[])": (
-        "INSERT INTO purchases (program_id, purchase_id, member_id, sequence)"
-        " SELECT * FROM unnest($1, $2, $3, $4)"
+        "WITH written AS (INSERT INTO purchases (program_id, purchase_id, member_id, sequence)"
+        " SELECT * FROM unnest($1, $2, $3, $4) RETURNING 1) " + _REQUIRED
     ),
     "insert_refusals (text[], text[], text[], text[], text[], text[], text[], timestamptz[])": (
-        "INSERT INTO refusals (program_id, member_id, request_id, fingerprint, reason, metadata,"
+        "WITH written AS (INSERT INTO refusals (program_id, member_id, request_id, fingerprint, reason, metadata,"
         " actor, create_time) SELECT program_id, member_id, request_id, decode(fingerprint, 'hex'),"
         " reason, metadata, actor, create_time FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) AS n"
         " (program_id, member_id, request_id, fingerprint, reason, metadata, actor, create_time)"
+        " RETURNING 1) " + _REQUIRED
     ),
 }
 
@@ -148,9 +155,10 @@ class NewRefusal(NamedTuple):
     create_time: int
 
 
-class Known(NamedTuple):
-    """What the database already has of the requests and receipts a batch names."""
+class Loaded(NamedTuple):
+    """What the database has of the members, requests and receipts that a batch names."""
 
+    accounts: dict[MemberKey, LockedAccount]
     #: sequence of the first entry and number of entries after it
     posted: dict[RequestKey, tuple[int, int]]
     refused: dict[RequestKey, StoredRefusal]
@@ -164,16 +172,36 @@ def prepare(cursor: Cursor) -> None:
     )
 
 
-def begin_locked(cursor: Cursor, keys: Collection[MemberKey]) -> dict[MemberKey, LockedAccount]:
-    """Begin a transaction and lock the accounts that exist, in key order.
+def begin(
+    cursor: Cursor,
+    members: Collection[MemberKey],
+    requests: Collection[RequestKey],
+    purchases: Collection[PurchaseKey],
+) -> Loaded:
+    """Begin a transaction, lock the accounts that exist in key order, then look everything up.
 
-    This is the one place that locks; a distributed database would want `UPDATE … RETURNING` here.
+    `lock_accounts` is the one statement that locks; a distributed database would want `UPDATE …
+    RETURNING` there. What is looked up is so in a statement of its own, after the locks: a lock
+    wait does not refresh the snapshot of the statement that waited. Both travel in one message.
     """
-    cursor.execute("BEGIN; EXECUTE lock_accounts (%s, %s)", _columns(keys, 2))
-    return {
-        (row[0], row[1]): LockedAccount(decode_account(row[2]), bytes(row[3]))
-        for row in cursor.fetchall()
-    }
+    keys = _columns(members, 2)
+    cursor.execute(
+        f"BEGIN; EXECUTE lock_accounts ({_marks(2)}); EXECUTE load ({_marks(7)})",
+        (*keys, *keys, *_columns(requests, 3), *_columns(purchases, 2)),
+    )
+    loaded = Loaded({}, {}, {}, {})
+    for kind, program_id, member_id, name, sequence, more, digest, text, metadata in cursor:
+        if kind == "account":
+            locked = LockedAccount(decode_account(text), bytes.fromhex(digest))
+            loaded.accounts[program_id, member_id] = locked
+        elif kind == "posted":
+            loaded.posted[program_id, member_id, name] = (sequence, more)
+        elif kind == "refused":
+            refusal = recall(text, json.loads(metadata))
+            loaded.refused[program_id, member_id, name] = StoredRefusal(digest, refusal)
+        else:
+            loaded.purchases[program_id, name] = PurchaseRef(member_id, sequence)
+    return loaded
 
 
 def find_held(cursor: Cursor, keys: Collection[MemberKey]) -> set[MemberKey]:
@@ -189,30 +217,6 @@ def lock_clocks(cursor: Cursor, program_ids: Collection[str]) -> dict[str, tuple
     """Clock (µs) and latest rules version of sandboxes, kept from changing until the commit."""
     cursor.execute("EXECUTE lock_clocks (%s)", [_array(program_ids)])
     return {row[0]: (optional_instant(row[1]), row[2]) for row in cursor.fetchall()}
-
-
-def find_known(
-    cursor: Cursor, requests: Collection[RequestKey], purchases: Collection[PurchaseKey]
-) -> Known:
-    """Earlier outcomes by request id, and where receipts are credited.
-
-    A statement of its own, after the locks: a lock wait does not refresh the snapshot of the
-    statement that waited.
-    """
-    cursor.execute(
-        "EXECUTE find_known (%s, %s, %s, %s, %s)",
-        (*_columns(requests, 3), *_columns(purchases, 2)),
-    )
-    known = Known({}, {}, {})
-    for kind, program_id, member_id, name, sequence, more, digest, reason, metadata in cursor:
-        if kind == "posted":
-            known.posted[program_id, member_id, name] = (sequence, more)
-        elif kind == "refused":
-            refusal = recall(reason, json.loads(metadata))
-            known.refused[program_id, member_id, name] = StoredRefusal(digest, refusal)
-        else:
-            known.purchases[program_id, name] = PurchaseRef(member_id, sequence)
-    return known
 
 
 def find_entries(
@@ -236,78 +240,72 @@ def append(cursor: Cursor, entries: Sequence[tuple[Entry, bytes]]) -> None:
         f"COPY entries ({COPY_COLUMNS}) FROM STDIN (NULL '{COPY_NULL}')",
         io.StringIO(copy_text(entries)),
     )
-    _require(cursor, len(entries))
+    if cursor.rowcount != len(entries):
+        raise BatchConflict(f"{cursor.rowcount} entries were written, {len(entries)} were meant")
 
 
-def save_accounts(cursor: Cursor, saved: Iterable[SavedAccount]) -> None:
-    """Insert new accounts and update old ones, each only if it still has the version read."""
-    new: list[tuple[object, ...]] = []
-    changed: list[tuple[object, ...]] = []
-    for key, old_version, account, head_hash in saved:
-        due = account.due_time
-        row = (
-            *key,
-            account.version,
-            account.available,
-            account.held,
-            account.tier_id,
-            account.status,
-            None if due is None else sql_instant(due),
-            encode(account).decode(),
-            head_hash.hex(),
-        )
-        if old_version:
-            changed.append((*row, old_version))
-        else:
-            new.append(row)
-    if changed:
-        cursor.execute(f"EXECUTE update_accounts ({_marks(11)})", _columns(changed, 11))
-        _require(cursor, len(changed))
-    if new:
-        cursor.execute(f"EXECUTE insert_accounts ({_marks(10)})", _columns(new, 10))
-        _require(cursor, len(new))
+def commit(
+    cursor: Cursor,
+    accounts: Iterable[SavedAccount],
+    purchases: Sequence[tuple[str, str, str, int]],
+    refusals: Sequence[NewRefusal],
+) -> None:
+    """Save what an appended batch changes, and COMMIT; believe only an answer that says so.
 
+    All of it travels in one message: a statement that fails keeps the COMMIT from being run. An old
+    account is changed only if it still has the version that was read. Purchases are (program_id,
+    purchase_id, member_id, sequence) of receipts that were credited.
 
-def save_purchases(cursor: Cursor, purchases: Sequence[tuple[str, str, str, int]]) -> None:
-    """Insert (program_id, purchase_id, member_id, sequence) of receipts that were credited."""
-    if purchases:
-        cursor.execute(f"EXECUTE insert_purchases ({_marks(4)})", _columns(purchases, 4))
-        _require(cursor, len(purchases))
-
-
-def save_refusals(cursor: Cursor, refusals: Sequence[NewRefusal]) -> None:
-    """Insert refusals, so that each request id keeps its one outcome."""
-    if not refusals:
-        return
-    rows = [
-        (
-            *new.key,
-            new.fingerprint,
-            new.refusal.reason,
-            json.dumps(new.refusal.metadata, ensure_ascii=False),
-            new.actor,
-            sql_instant(new.create_time),
-        )
-        for new in refusals
-    ]
-    cursor.execute(f"EXECUTE insert_refusals ({_marks(8)})", _columns(rows, 8))
-    _require(cursor, len(rows))
-
-
-def commit(cursor: Cursor) -> None:
-    """COMMIT, and believe only an answer that says so.
-
-    The COMMIT of a failed transaction answers ROLLBACK without an error. And one that waits for a
-    synchronous replica must not be cancelled: it would report success for what is not replicated.
+    A COMMIT that waits for a synchronous replica must not be cancelled: it would report success for
+    what is not replicated. That of a failed transaction answers ROLLBACK without an error.
     """
-    cursor.execute("SET LOCAL statement_timeout = 0; COMMIT")
+    rows: dict[str, list[tuple[object, ...]]] = {
+        "update_accounts": [],
+        "insert_accounts": [],
+        "insert_purchases": [*purchases],
+        "insert_refusals": [_refusal_row(refusal) for refusal in refusals],
+    }
+    for saved in accounts:
+        row = _account_row(saved)
+        if saved.old_version:
+            rows["update_accounts"].append((*row, saved.old_version))
+        else:
+            rows["insert_accounts"].append(row)
+    message, columns = [], []
+    for statement, meant in rows.items():
+        if meant:
+            message.append(f"EXECUTE {statement} ({_marks(len(meant[0]))})")
+            columns += _columns(meant, len(meant[0]))
+    cursor.execute("; ".join([*message, "SET LOCAL statement_timeout = 0; COMMIT"]), columns)
     if cursor.statusmessage != "COMMIT":
         raise BatchConflict(f"COMMIT was answered with {cursor.statusmessage}")
 
 
-def _require(cursor: Cursor, rows: int) -> None:
-    if cursor.rowcount != rows:
-        raise BatchConflict(f"{cursor.rowcount} rows were written, {rows} were meant")
+def _account_row(saved: SavedAccount) -> tuple[object, ...]:
+    account = saved.account
+    due = account.due_time
+    return (
+        *saved.key,
+        account.version,
+        account.available,
+        account.held,
+        account.tier_id,
+        account.status,
+        None if due is None else sql_instant(due),
+        encode(account).decode(),
+        saved.head_hash.hex(),
+    )
+
+
+def _refusal_row(new: NewRefusal) -> tuple[object, ...]:
+    return (
+        *new.key,
+        new.fingerprint,
+        new.refusal.reason,
+        json.dumps(new.refusal.metadata, ensure_ascii=False),
+        new.actor,
+        sql_instant(new.create_time),
+    )
 
 
 def _marks(count: int) -> str:
