@@ -270,7 +270,7 @@ def _credit_purchase(
     eligible = eligible_amount(command.amount, command.lines, rules)
     breakdown = earn(rules, eligible, earned_that_day)
     points = sum(line.points for line in breakdown)
-    if max(points, *(abs(line.points) for line in breakdown)) > MAX_POINTS:
+    if breakdown[0].points > MAX_POINTS:  # the base; caps only take of it
         raise invalid("amount", f"would earn more than {MAX_POINTS} points before any cap")
     lots: tuple[LotChange, ...] = ()
     if points:

@@ -1,4 +1,4 @@
-"""Sentences for people: why points were given. Derived from an entry and its rules version alone."""
+"""Sentences for people: why points were given, from an entry and its rules version alone."""
 
 from __future__ import annotations
 

@@ -116,7 +116,8 @@ def read_rules(document: object, currency: str) -> Rules:
     if faults:
         raise RulesInvalid(faults)
 
-    assert rate_points is not None and rate_per is not None
+    assert rate_points is not None  # else it would be among the faults
+    assert rate_per is not None
     minor = 10**decimals
     return Rules(
         rate=Fraction(rate_points) / (rate_per * minor),

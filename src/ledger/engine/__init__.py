@@ -1,7 +1,8 @@
 """The engine: commands in, answers out, many at once.
 
-Writes and reads each have a queue and a thread; whatever waits is one transaction or one query. Callers
-are answered only after COMMIT. Everything else that asks the database runs on a small thread pool.
+Writes and reads each have a queue and a thread; whatever waits is one transaction or one query.
+Callers are answered only after COMMIT. Everything else that asks the database runs on a small
+thread pool.
 """
 
 from __future__ import annotations

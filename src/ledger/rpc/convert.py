@@ -28,7 +28,7 @@ MAX_LINES = 1_000
 #: the proto numbers of the kinds of entry, by the names that the journal uses
 KIND_NUMBERS = {
     name.removeprefix("ENTRY_KIND_"): types_pb2.EntryKind.Value(name)
-    for name in types_pb2.EntryKind.keys()
+    for name in types_pb2.EntryKind.keys()  # noqa: SIM118 (not a mapping)
 }
 MAX_QUANTITY = 1_000_000
 

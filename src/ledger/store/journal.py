@@ -22,93 +22,12 @@ from ledger.core.verify import Sealed
 from ledger.store.rows import (
     COPY_COLUMNS,
     COPY_NULL,
-    ENTRY_COLUMNS,
     copy_text,
     entry_of,
     optional_instant,
     sql_instant,
 )
-
-#: A batch looks up a handful of rows in tables of millions: always by index, whatever the planner
-#: believes about tables that have just begun to grow.
-_SETTINGS = (
-    "SET plan_cache_mode = force_generic_plan",
-    "SET enable_hashjoin = off",
-    "SET enable_mergejoin = off",
-    "SET enable_seqscan = off",
-)
-
-#: Fails the transaction unless every row that was meant has been written.
-_REQUIRED = "SELECT require_rows((SELECT count(*) FROM written), cardinality($1))"
-
-_STATEMENTS = {
-    "lock_accounts (text[], text[])": (
-        "SELECT FROM unnest($1, $2) AS k (program_id, member_id)"
-        " JOIN accounts a USING (program_id, member_id)"
-        " ORDER BY a.program_id, a.member_id FOR UPDATE OF a"
-    ),
-    "find_held (text[], text[])": (
-        "WITH k AS MATERIALIZED (SELECT * FROM unnest($1, $2) AS k (program_id, member_id)),"
-        " free AS MATERIALIZED (SELECT a.program_id, a.member_id"
-        " FROM k JOIN accounts a USING (program_id, member_id) FOR UPDATE OF a SKIP LOCKED)"
-        " SELECT a.program_id, a.member_id FROM k JOIN accounts a USING (program_id, member_id)"
-        " EXCEPT SELECT program_id, member_id FROM free"
-    ),
-    "lock_clocks (text[])": (
-        "SELECT p.program_id, p.clock_time,"
-        " (SELECT max(r.version) FROM rules_versions r WHERE r.program_id = p.program_id)"
-        " FROM programs p WHERE p.program_id = ANY($1) ORDER BY p.program_id FOR SHARE OF p"
-    ),
-    "load (text[], text[], text[], text[], text[], text[], text[])": (
-        "WITH r AS MATERIALIZED"
-        " (SELECT * FROM unnest($3, $4, $5) AS r (program_id, member_id, request_id))"
-        " SELECT 'account', a.program_id, a.member_id, NULL, NULL, NULL,"
-        " encode(a.head_hash, 'hex'), a.state, NULL"
-        " FROM unnest($1, $2) AS k (program_id, member_id)"
-        " JOIN accounts a USING (program_id, member_id) UNION ALL SELECT 'posted', e.program_id, e.member_id, e.request_id, e.sequence, e.consequences,"
-        " NULL, NULL, NULL FROM r JOIN entries e USING (program_id, member_id, request_id)"
-        " UNION ALL SELECT 'refused', f.program_id, f.member_id, f.request_id, NULL, NULL,"
-        " encode(f.fingerprint, 'hex'), f.reason, f.metadata"
-        " FROM r JOIN refusals f USING (program_id, member_id, request_id)"
-        " UNION ALL SELECT 'purchase', p.program_id, p.member_id, p.purchase_id, p.sequence,"
-        " NULL, NULL, NULL, NULL FROM unnest($6, $7) AS k (program_id, purchase_id)"
-        " JOIN purchases p USING (program_id, purchase_id)"
-    ),
-    "find_entries (text[], text[], bigint[], bigint[])": (
-        f"SELECT {ENTRY_COLUMNS} FROM unnest($1, $2, $3, $4)"
-        " AS k (program_id, member_id, first, last) JOIN entries e"
-        " ON e.program_id = k.program_id AND e.member_id = k.member_id"
-        " AND e.sequence BETWEEN k.first AND k.last"
-    ),
-    "update_accounts (text[], text[], bigint[], bigint[], bigint[], text[], text[], timestamptz[],"
-    " text[], text[], bigint[])": (
-        "WITH written AS (UPDATE accounts a SET version = n.version, available = n.available, held = n.held,"
-        " tier_id = n.tier_id, status = n.status, due_at = n.due_at, state = n.state,"
-        " head_hash = decode(n.head, 'hex') FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,"
-        " $11) AS n (program_id, member_id, version, available, held, tier_id, status, due_at,"
-        " state, head, old_version) WHERE a.program_id = n.program_id"
-        " AND a.member_id = n.member_id AND a.version = n.old_version RETURNING 1) " + _REQUIRED
-    ),
-    "insert_accounts (text[], text[], bigint[], bigint[], bigint[], text[], text[], timestamptz[],"
-    " text[], text[])": (
-        "WITH written AS (INSERT INTO accounts (program_id, member_id, version, available, held, tier_id, status,"
-        " due_at, state, head_hash) SELECT program_id, member_id, version, available, held,"
-        " tier_id, status, due_at, state, decode(head, 'hex')"
-        " FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) AS n (program_id, member_id,"
-        " version, available, held, tier_id, status, due_at, state, head) RETURNING 1) " + _REQUIRED
-    ),
-    "insert_purchases (text[], text[], text[], bigint[])": (
-        "WITH written AS (INSERT INTO purchases (program_id, purchase_id, member_id, sequence)"
-        " SELECT * FROM unnest($1, $2, $3, $4) RETURNING 1) " + _REQUIRED
-    ),
-    "insert_refusals (text[], text[], text[], text[], text[], text[], text[], timestamptz[])": (
-        "WITH written AS (INSERT INTO refusals (program_id, member_id, request_id, fingerprint, reason, metadata,"
-        " actor, create_time) SELECT program_id, member_id, request_id, decode(fingerprint, 'hex'),"
-        " reason, metadata, actor, create_time FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) AS n"
-        " (program_id, member_id, request_id, fingerprint, reason, metadata, actor, create_time)"
-        " RETURNING 1) " + _REQUIRED
-    ),
-}
+from ledger.store.statements import PREPARE
 
 #: (program_id, member_id)
 MemberKey = tuple[str, str]
@@ -166,10 +85,8 @@ class Loaded(NamedTuple):
 
 
 def prepare(cursor: Cursor) -> None:
-    """Ready a new connection for the statements below."""
-    cursor.execute(
-        ";".join([*_SETTINGS, *(f"PREPARE {name} AS {sql}" for name, sql in _STATEMENTS.items())])
-    )
+    """Ready a new connection for batches."""
+    cursor.execute(PREPARE)
 
 
 def begin(
@@ -222,7 +139,7 @@ def lock_clocks(cursor: Cursor, program_ids: Collection[str]) -> dict[str, tuple
 def find_entries(
     cursor: Cursor, ranges: Collection[tuple[str, str, int, int]]
 ) -> dict[MemberKey, dict[int, Sealed]]:
-    """Entries of (program, member, first sequence, last sequence) ranges, by member and sequence."""
+    """Entries of (program, member, first, last sequence) ranges, by member and sequence."""
     found: dict[MemberKey, dict[int, Sealed]] = {}
     if ranges:
         cursor.execute("EXECUTE find_entries (%s, %s, %s, %s)", _columns(ranges, 4))

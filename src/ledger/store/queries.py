@@ -17,7 +17,6 @@ from ledger.core.verify import Sealed, StoredAccount
 from ledger.store.journal import MemberKey
 from ledger.store.rows import ENTRY_COLUMNS, entry_of, optional_instant
 
-
 #: the columns of `accounts` that a verification compares with the fold
 ACCOUNT_COLUMNS = (
     "a.version, a.available, a.held, a.tier_id, a.status, a.due_at, a.state, a.head_hash"

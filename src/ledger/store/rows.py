@@ -11,11 +11,12 @@ from ledger.core.instants import format_instant, to_instant
 from ledger.core.model import Entry, decode_entry_data, encode
 from ledger.core.verify import Sealed
 
-_COLUMNS = (
-    "program_id, member_id, sequence, kind, points, debit_account, credit_account, request_id, "
-    "fingerprint, cause_sequence, consequences, purchase_id, rules_version, actor, location_id, "
-    "terminal_id, effective_time, create_time, available_points, held_points, tier_id, data, hash"
-).split(", ")
+_COLUMNS = [
+    *("program_id", "member_id", "sequence", "kind", "points", "debit_account", "credit_account"),
+    *("request_id", "fingerprint", "cause_sequence", "consequences", "purchase_id"),
+    *("rules_version", "actor", "location_id", "terminal_id", "effective_time", "create_time"),
+    *("available_points", "held_points", "tier_id", "data", "hash"),
+]
 #: the columns an entry is written to, in the order `copy_text` writes them
 COPY_COLUMNS = ", ".join(_COLUMNS)
 #: the columns an entry is read from, in the order `entry_of` expects; `entries` must be called e

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -148,7 +148,7 @@ def _tasks(
         (program_id, program_id),
     )
     bounds = [_LOWEST, *((row[0], row[1]) for row in rows), _HIGHEST]
-    for low, high in zip(bounds, bounds[1:], strict=False):
+    for low, high in pairwise(bounds):
         yield _Task(url, snapshot, program_id, low, high)
 
 

@@ -1,0 +1,117 @@
+"""The SQL of the write path, prepared once per connection and run by `journal`.
+
+One multi-row statement per table and batch: each takes one array per column.
+"""
+
+from __future__ import annotations
+
+from ledger.store.rows import ENTRY_COLUMNS
+
+#: Fails the transaction unless every row that was meant has been written.
+_REQUIRED = "SELECT require_rows((SELECT count(*) FROM written), cardinality($1))"
+
+PREPARE = f"""
+-- A batch looks up a handful of rows in tables of millions: always by index, whatever the planner
+-- believes about tables that have just begun to grow.
+SET plan_cache_mode = force_generic_plan;
+SET enable_hashjoin = off;
+SET enable_mergejoin = off;
+SET enable_seqscan = off;
+
+PREPARE lock_accounts (text[], text[]) AS
+SELECT FROM unnest($1, $2) AS k (program_id, member_id)
+JOIN accounts a USING (program_id, member_id)
+ORDER BY a.program_id, a.member_id FOR UPDATE OF a;
+
+-- What transactions of others hold at this moment; waits for none.
+PREPARE find_held (text[], text[]) AS
+WITH k AS MATERIALIZED (SELECT * FROM unnest($1, $2) AS k (program_id, member_id)),
+free AS MATERIALIZED (
+    SELECT a.program_id, a.member_id
+    FROM k JOIN accounts a USING (program_id, member_id) FOR UPDATE OF a SKIP LOCKED
+)
+SELECT a.program_id, a.member_id FROM k JOIN accounts a USING (program_id, member_id)
+EXCEPT SELECT program_id, member_id FROM free;
+
+PREPARE lock_clocks (text[]) AS
+SELECT p.program_id, p.clock_time,
+    (SELECT max(r.version) FROM rules_versions r WHERE r.program_id = p.program_id)
+FROM programs p WHERE p.program_id = ANY($1) ORDER BY p.program_id FOR SHARE OF p;
+
+-- Members ($1, $2), requests ($3, $4, $5), purchases ($6, $7): whatever there is of them.
+PREPARE load (text[], text[], text[], text[], text[], text[], text[]) AS
+WITH r AS MATERIALIZED (
+    SELECT * FROM unnest($3, $4, $5) AS r (program_id, member_id, request_id)
+)
+SELECT 'account', a.program_id, a.member_id, NULL, NULL, NULL,
+    encode(a.head_hash, 'hex'), a.state, NULL
+FROM unnest($1, $2) AS k (program_id, member_id) JOIN accounts a USING (program_id, member_id)
+UNION ALL
+SELECT 'posted', e.program_id, e.member_id, e.request_id, e.sequence, e.consequences,
+    NULL, NULL, NULL
+FROM r JOIN entries e USING (program_id, member_id, request_id)
+UNION ALL
+SELECT 'refused', f.program_id, f.member_id, f.request_id, NULL, NULL,
+    encode(f.fingerprint, 'hex'), f.reason, f.metadata
+FROM r JOIN refusals f USING (program_id, member_id, request_id)
+UNION ALL
+SELECT 'purchase', p.program_id, p.member_id, p.purchase_id, p.sequence, NULL, NULL, NULL, NULL
+FROM unnest($6, $7) AS k (program_id, purchase_id)
+JOIN purchases p USING (program_id, purchase_id);
+
+PREPARE find_entries (text[], text[], bigint[], bigint[]) AS
+SELECT {ENTRY_COLUMNS}
+FROM unnest($1, $2, $3, $4) AS k (program_id, member_id, first, last)
+JOIN entries e ON e.program_id = k.program_id AND e.member_id = k.member_id
+    AND e.sequence BETWEEN k.first AND k.last;
+
+PREPARE update_accounts (
+    text[], text[], bigint[], bigint[], bigint[], text[], text[], timestamptz[], text[], text[],
+    bigint[]
+) AS
+WITH written AS (
+    UPDATE accounts a SET version = n.version, available = n.available, held = n.held,
+        tier_id = n.tier_id, status = n.status, due_at = n.due_at, state = n.state,
+        head_hash = decode(n.head, 'hex')
+    FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) AS n (program_id, member_id, version,
+        available, held, tier_id, status, due_at, state, head, old_version)
+    WHERE a.program_id = n.program_id AND a.member_id = n.member_id AND a.version = n.old_version
+    RETURNING 1
+)
+{_REQUIRED};
+
+PREPARE insert_accounts (
+    text[], text[], bigint[], bigint[], bigint[], text[], text[], timestamptz[], text[], text[]
+) AS
+WITH written AS (
+    INSERT INTO accounts (program_id, member_id, version, available, held, tier_id, status, due_at,
+        state, head_hash)
+    SELECT program_id, member_id, version, available, held, tier_id, status, due_at, state,
+        decode(head, 'hex')
+    FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) AS n (program_id, member_id, version,
+        available, held, tier_id, status, due_at, state, head)
+    RETURNING 1
+)
+{_REQUIRED};
+
+PREPARE insert_purchases (text[], text[], text[], bigint[]) AS
+WITH written AS (
+    INSERT INTO purchases (program_id, purchase_id, member_id, sequence)
+    SELECT * FROM unnest($1, $2, $3, $4) RETURNING 1
+)
+{_REQUIRED};
+
+PREPARE insert_refusals (
+    text[], text[], text[], text[], text[], text[], text[], timestamptz[]
+) AS
+WITH written AS (
+    INSERT INTO refusals (program_id, member_id, request_id, fingerprint, reason, metadata, actor,
+        create_time)
+    SELECT program_id, member_id, request_id, decode(fingerprint, 'hex'), reason, metadata, actor,
+        create_time
+    FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) AS n (program_id, member_id, request_id,
+        fingerprint, reason, metadata, actor, create_time)
+    RETURNING 1
+)
+{_REQUIRED};
+"""
