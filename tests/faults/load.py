@@ -192,18 +192,23 @@ class Load:
         else:
             self._answered(write, receipt)
 
-    def _send_batch(self, client: GrpcClient, writes: list[Write]) -> None:
+    def _send_batch(self, client: GrpcClient, writes: list[Write]) -> bool:
+        """Whether each of them has its outcome."""
         try:
             results = client.batch_write(batch(*writes)).results
         except Failure as failure:
             for write in writes:
                 self._failed(write, failure)
-            return
+            return False
+        certain = True
         for write, result in zip(writes, results, strict=True):
             if result.HasField("receipt"):
                 self._answered(write, result.receipt)
             else:
-                self._failed(write, Failure(result.error))
+                failure = Failure(result.error)
+                self._failed(write, failure)
+                certain = certain and failure.code != "UNAVAILABLE"
+        return certain
 
     def _answered(self, write: Write, receipt: types_pb2.Receipt) -> None:
         key = (write.member_id, write.request_id)
@@ -230,15 +235,15 @@ class Load:
 
     # -- afterwards ------------------------------------------------------------------------------
 
-    def settle(self) -> None:
+    def settle(self, timeout_seconds: float = 30.0) -> None:
         """Repeat every request that was ever sent, until each has its outcome."""
-        client = client_of(self._address)
-        writes = list(self.sent.values())
-        try:
+        deadline = time.monotonic() + timeout_seconds
+        with contextlib.closing(client_of(self._address)) as client:
+            writes = list(self.sent.values())
             for start in range(0, len(writes), 500):
-                self._send_batch(client, writes[start : start + 500])
-        finally:
-            client.close()
+                while not self._send_batch(client, writes[start : start + 500]):
+                    assert time.monotonic() < deadline, dict(self.failures)
+                    time.sleep(0.1)
 
     def check_answers(self, database_url: str) -> None:
         """Whatever was answered is in the journal, once, as it was answered; nothing is there
