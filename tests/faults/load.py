@@ -205,9 +205,9 @@ class Load:
             if result.HasField("receipt"):
                 self._answered(write, result.receipt)
             else:
-                failure = Failure(result.error)
-                self._failed(write, failure)
-                certain = certain and failure.code != "UNAVAILABLE"
+                refusal = Failure(result.error)
+                self._failed(write, refusal)
+                certain = certain and refusal.code != "UNAVAILABLE"
         return certain
 
     def _answered(self, write: Write, receipt: types_pb2.Receipt) -> None:

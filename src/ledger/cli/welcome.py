@@ -5,6 +5,9 @@ Everything goes to stderr, to people as panels, to log collectors as log lines.
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -91,16 +94,17 @@ def _what_to_try(addresses: Addresses, program_id: str, member_id: str) -> Rende
     grid = Table.grid(padding=(0, 1))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(no_wrap=True, overflow="ignore")
+    ledger = _this_command()
     server = "" if addresses.grpc == "127.0.0.1:50051" else f" --server {addresses.grpc}"
     if program_id:
         member = member_id or "m-1"
         commands = [
-            f"ledger balance {member}{server}",
-            f"ledger purchase {member} 12.99{server}",
-            f"ledger statement {member}{server}",
+            f"{ledger} balance {member}{server}",
+            f"{ledger} purchase {member} 12.99{server}",
+            f"{ledger} statement {member}{server}",
         ]
     else:
-        commands = [f"ledger program apply FILE{server}", "ledger --help"]
+        commands = [f"{ledger} program apply FILE{server}", f"{ledger} --help"]
     for index, line in enumerate(commands):
         grid.add_row("" if index else "Command line", line)
     grid.add_row()
@@ -113,6 +117,15 @@ def _what_to_try(addresses: Addresses, program_id: str, member_id: str) -> Rende
     grid.add_row("Stop", "Ctrl-C")
     title = Text("\nThe ledger is running. What to try next:\n", "bold green")
     return Group(title, grid, "")
+
+
+def _this_command() -> str:
+    """How a shell in this directory calls the command that is running."""
+    here = Path(sys.argv[0])
+    found = shutil.which("ledger")
+    if here.name != "ledger" or (found and Path(found).resolve() == here.resolve()):
+        return "ledger"
+    return os.path.relpath(here)
 
 
 def _curl(http: str, program_id: str, member_id: str) -> list[str]:
