@@ -229,6 +229,25 @@ async def test_halving_does_not_forget_what_is_in_doubt(
     assert_sound(shop_url)
 
 
+async def test_halves_answer_a_request_that_is_in_both_for_the_first_time_once(
+    running: RunningEngine, shop_proxy: PostgresProxy, shop_url: str
+) -> None:
+    """All of it was committed, and when it is looked up, one account can not be read."""
+    fault = shop_proxy.hold_commit_answer()
+    commands = [buy(1, "m-1"), buy(2, "m-2"), buy(1, "m-1"), buy(4, "m-4")]
+    writing = asyncio.create_task(running.write(*commands))
+    await fault.wait_async()
+    with contextlib.closing(connect(shop_url)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT state FROM accounts WHERE member_id = 'm-4'")
+        state = cursor.fetchone()
+        cursor.execute("UPDATE accounts SET state = '{' WHERE member_id = 'm-4'")
+        await lose(shop_proxy, fault)
+        assert summary(await writing) == ["first", "first", "replayed", "COMMIT_UNKNOWN"]
+        cursor.execute("UPDATE accounts SET state = %s WHERE member_id = 'm-4'", state)
+    assert summary(await running.write(*commands)) == ["replayed"] * 4
+    assert_sound(shop_url)
+
+
 async def test_what_another_replica_committed_meanwhile_is_a_replay_here(
     running: RunningEngine, shop_proxy: PostgresProxy, shop_url: str
 ) -> None:

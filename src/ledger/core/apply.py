@@ -139,6 +139,14 @@ def _require_positive(sound: bool, change: LotChange, entry: Entry) -> None:
 
 def _change_day(days: tuple[DayEarned, ...], change: DayChange) -> tuple[DayEarned, ...]:
     """The remembered days with one day's points added and those too old to matter dropped."""
-    earned = {day.day: day.points for day in days if day.day >= change.forget_before}
-    earned[change.day] = earned.get(change.day, 0) + change.earned
-    return tuple(DayEarned(day, earned[day]) for day in sorted(earned))
+    kept = [day for day in days if day.day >= change.forget_before]
+    for index, known in enumerate(kept):
+        if known.day == change.day:
+            kept[index] = DayEarned(known.day, known.points + change.earned)
+            break
+        if known.day > change.day:
+            kept.insert(index, DayEarned(change.day, change.earned))
+            break
+    else:
+        kept.append(DayEarned(change.day, change.earned))
+    return tuple(kept)

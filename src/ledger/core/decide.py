@@ -266,10 +266,10 @@ def _credit_purchase(
 ) -> None:
     program, rules = posting.program, version.rules
     day = local_day(effective_time, program.zone)
-    earned_that_day = sum(known.points for known in posting.account.days if known.day == day)
+    earned_that_day = sum([known.points for known in posting.account.days if known.day == day])
     eligible = eligible_amount(command.amount, command.lines, rules)
     breakdown = earn(rules, eligible, earned_that_day)
-    points = sum(line.points for line in breakdown)
+    points = sum([line.points for line in breakdown])
     if breakdown[0].points > MAX_POINTS:  # the base; caps only take of it
         raise invalid("amount", f"would earn more than {MAX_POINTS} points before any cap")
     lots: tuple[LotChange, ...] = ()

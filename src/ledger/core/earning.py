@@ -18,7 +18,7 @@ def eligible_amount(amount: int, lines: tuple[PurchaseLine, ...], rules: Rules) 
     if not lines:
         return amount
     excluded = rules.exclude_categories
-    return sum(line.amount for line in lines if line.category not in excluded)
+    return sum([line.amount for line in lines if line.category not in excluded])
 
 
 def earn(rules: Rules, eligible: int, earned_that_day: int) -> tuple[BreakdownLine, ...]:

@@ -1,7 +1,8 @@
 """The nouns of the ledger: entry, lot, account, receipt. Data only; the verbs are in their modules.
 
 An account is a fold of its entries. Everything in it is a function of those entries alone, and its
-JSON (`encode`) is the same byte for byte however often it is folded.
+JSON (`encode`) is the same byte for byte however often it is folded. None of it can be part of a
+reference cycle, so the garbage collector need not look at it (gc=False).
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ MAX_POINTS: Final = 10**15
 MAX_BALANCE: Final = 2**62
 
 
-class Lot(msgspec.Struct, frozen=True, array_like=True):
+class Lot(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Spendable points that expire together."""
 
     expire_time: int | None
     points: int
 
 
-class PendingLot(msgspec.Struct, frozen=True, array_like=True):
+class PendingLot(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Points that become spendable together, and then expire together."""
 
     activate_time: int
@@ -36,21 +37,21 @@ class PendingLot(msgspec.Struct, frozen=True, array_like=True):
     points: int
 
 
-class DayEarned(msgspec.Struct, frozen=True, array_like=True):
+class DayEarned(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Points earned from purchases of one local day, kept while that day's cap can still bind."""
 
     day: int
     points: int
 
 
-class BreakdownLine(msgspec.Struct, frozen=True, array_like=True):
+class BreakdownLine(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Why points were given: one rule and what it gave (negative for a cap)."""
 
     rule: str
     points: int
 
 
-class LotChange(msgspec.Struct, frozen=True, omit_defaults=True):
+class LotChange(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Points put into (or, negative, taken out of) one lot."""
 
     points: int
@@ -59,7 +60,7 @@ class LotChange(msgspec.Struct, frozen=True, omit_defaults=True):
     activate_time: int | None = None
 
 
-class PurchaseLine(msgspec.Struct, frozen=True, array_like=True):
+class PurchaseLine(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One line of a receipt; `amount` is the whole line's, in minor units."""
 
     sku: str
@@ -68,7 +69,7 @@ class PurchaseLine(msgspec.Struct, frozen=True, array_like=True):
     amount: int
 
 
-class DayChange(msgspec.Struct, frozen=True, omit_defaults=True):
+class DayChange(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What a purchase adds to its local day, and the oldest day still worth remembering."""
 
     day: int
@@ -76,7 +77,7 @@ class DayChange(msgspec.Struct, frozen=True, omit_defaults=True):
     forget_before: int
 
 
-class EntryData(msgspec.Struct, omit_defaults=True):
+class EntryData(msgspec.Struct, omit_defaults=True, gc=False):
     """The part of an entry that has no SQL column of its own. Balances are those after it."""
 
     breakdown: tuple[BreakdownLine, ...] = ()
@@ -91,7 +92,7 @@ class EntryData(msgspec.Struct, omit_defaults=True):
     next_expiry: Lot | None = None
 
 
-class Entry(msgspec.Struct, omit_defaults=True, kw_only=True):
+class Entry(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
     """An immutable fact in a member's journal. The field order is the canonical form's.
 
     `points` is the effect on the member (an expiry is negative); |points| move from the debit to
@@ -126,7 +127,7 @@ class Entry(msgspec.Struct, omit_defaults=True, kw_only=True):
     data: EntryData
 
 
-class Account(msgspec.Struct, omit_defaults=True, kw_only=True):
+class Account(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
     """A member's present: the fold of the journal up to `version`. Never changed in place."""
 
     version: int = 0
@@ -162,7 +163,7 @@ class Account(msgspec.Struct, omit_defaults=True, kw_only=True):
         return lot if lot is not None and lot.expire_time is not None else None
 
 
-class Balance(msgspec.Struct, frozen=True, kw_only=True):
+class Balance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a member has at `as_of_time`, in points; version is the sequence it was read at."""
 
     available: int
@@ -175,7 +176,7 @@ class Balance(msgspec.Struct, frozen=True, kw_only=True):
     next_expiry: Lot | None
 
 
-class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+class Receipt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The answer to a write: the entries it posted and the balance right after them."""
 
     entries: tuple[Entry, ...]
@@ -183,7 +184,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     replayed: bool = False
 
 
-class PurchaseRef(msgspec.Struct, frozen=True):
+class PurchaseRef(msgspec.Struct, frozen=True, gc=False):
     """Where a receipt was credited."""
 
     member_id: str

@@ -72,17 +72,18 @@ def record_purchase(
         request_id = fields.text("request_id", request.request_id, required=True)
     fields.program_id(request.program_id)
     currency = program.currency if program is not None else None
-    if not request.HasField("amount"):
+    amount = 0
+    if request.HasField("amount"):
+        amount = fields.money("amount", request.amount, currency)
+    else:
         fields.fault("amount", "is required: money in the program's currency")
     command = RecordPurchase(
         program_id=request.program_id,
         member_id=fields.text("member_id", request.member_id, required=True),
         request_id=request_id,
         purchase_id=fields.text("purchase_id", request.purchase_id, required=posting),
-        amount=fields.money("amount", request.amount, currency)
-        if request.HasField("amount")
-        else 0,
-        lines=_lines(fields, request, currency) if request.lines else (),
+        amount=amount,
+        lines=_lines(fields, request, amount, currency) if request.lines else (),
         effective_time=fields.instant("effective_time", request),
         location_id=fields.text("location_id", request.location_id),
         terminal_id=fields.text("terminal_id", request.terminal_id),
@@ -94,6 +95,7 @@ def record_purchase(
 def _lines(
     fields: Fields,
     request: points_pb2.RecordPurchaseRequest | points_pb2.PreviewPurchaseRequest,
+    amount: int,
     currency: str | None,
 ) -> tuple[PurchaseLine, ...]:
     if len(request.lines) > MAX_LINES:
@@ -112,15 +114,8 @@ def _lines(
                 amount=fields.money(f"{path}.amount", line.amount, currency),
             )
         )
-    total = request.amount
-    if total.currency_code in CURRENCIES and all(
-        line.amount.currency_code == total.currency_code for line in request.lines
-    ):
-        # Exact, whatever the single amounts are: sums of nanos.
-        stated = total.units * 10**9 + total.nanos
-        summed = sum(line.amount.units * 10**9 + line.amount.nanos for line in request.lines)
-        if stated != summed:
-            fields.fault("lines", "must sum to the amount")
+    if not fields.faulty and sum([line.amount for line in lines]) != amount:
+        fields.fault("lines", "must sum to the amount")
     return tuple(lines)
 
 

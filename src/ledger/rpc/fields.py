@@ -33,6 +33,11 @@ class Fields:
     def fault(self, field: str, description: str) -> None:
         self._violations.append(Violation(field, description))
 
+    @property
+    def faulty(self) -> bool:
+        """Whether anything was wrong so far."""
+        return bool(self._violations)
+
     def finish(self) -> None:
         """Raises INVALID_FIELD with everything found so far."""
         if self._violations:
