@@ -65,7 +65,6 @@ CREATE TABLE entries (
     cause_sequence    bigint,
     consequences      integer NOT NULL DEFAULT 0,
     purchase_id       text COLLATE "C",
-    hold_id           text COLLATE "C",
     rules_version     integer NOT NULL,
     actor             text NOT NULL,
     location_id       text,

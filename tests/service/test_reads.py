@@ -540,3 +540,16 @@ def test_a_preview_refuses_what_the_posting_would(client: Client) -> None:
         # A preview has no request id under which a refusal could be remembered.
         for _ in range(2):
             assert failure_of(client.preview_purchase, request).reason == reason
+
+
+def test_a_past_balance_that_does_not_reach_the_version_asked_for_is_refused(
+    client: Client,
+) -> None:
+    open_program(client)
+    client.advance_clock(clock("2026-05-01T00:00:00Z"))
+    client.record_purchase(purchase("late", "10.00"))
+    past = instant("2026-04-01T00:00:00Z")
+
+    failure = failure_of(client.get_balance, balance(as_of_time=past, min_version=2))
+
+    assert failure.reason == "VERSION_MISMATCH"

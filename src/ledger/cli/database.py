@@ -81,19 +81,25 @@ def verify(
     import os
 
     from ledger.cli import output
-    from ledger.cli.failure import REFUSED
+    from ledger.cli.failure import REFUSED, CommandFailed
     from ledger.cli.place import open_place, settings
+    from ledger.core.errors import LedgerError
     from ledger.store.verify import verify as run
 
-    with open_place(settings(database_url=database_url, data_dir=data_dir)) as url:
+    with open_place(settings(database_url=database_url, data_dir=data_dir), existing=True) as url:
         shown = not json and output.interactive()
         with _progress() if shown else nullcontext(lambda done, total: None) as progress:
-            report = run(
-                url,
-                program_id=program or None,
-                workers=workers or os.cpu_count() or 1,
-                progress=progress,
-            )
+            try:
+                report = run(
+                    url,
+                    program_id=program or None,
+                    workers=workers or os.cpu_count() or 1,
+                    progress=progress,
+                )
+            except LedgerError as error:
+                raise CommandFailed(
+                    error.message, exit_code=REFUSED, code=error.code, reason=error.reason
+                ) from None
     if json:
         output.print_json(_as_dict(report))
     else:

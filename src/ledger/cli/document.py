@@ -18,7 +18,7 @@ import yaml
 from ledger.cli.failure import CommandFailed, usage
 from ledger.cli.values import parse_time
 from ledger.core.errors import RulesInvalid
-from ledger.core.instants import format_instant
+from ledger.core.instants import format_instant, zone_names
 from ledger.core.money import CURRENCIES
 from ledger.core.rules import read_rules
 
@@ -199,7 +199,7 @@ def _check_zone(name: object, fault: Any) -> ZoneInfo:
         fault("time_zone", 'is required: an IANA name such as "Europe/Berlin"')
         return ZoneInfo("UTC")
     try:
-        if not isinstance(name, str):
+        if name not in zone_names() or not isinstance(name, str):
             raise ValueError
         zone = ZoneInfo(name)
         datetime.now(UTC).astimezone(zone)

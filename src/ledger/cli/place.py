@@ -24,9 +24,10 @@ def settings(**flags: object) -> config.Settings:
 
 
 @contextmanager
-def open_place(chosen: config.Settings) -> Iterator[str]:
+def open_place(chosen: config.Settings, *, existing: bool = False) -> Iterator[str]:
     """The URL of the database; an embedded one runs while the context lasts.
 
+    An embedded one is made if need be, unless it has to be `existing` already.
     Turns what the store has against a database into CommandFailed, also inside of the context.
     """
     with explaining_database():
@@ -35,6 +36,13 @@ def open_place(chosen: config.Settings) -> Iterator[str]:
             return
         from ledger.store import embedded
 
+        if existing and embedded.status(chosen.data_dir).state == "ABSENT":
+            raise CommandFailed(
+                f"there is no ledger in {chosen.data_dir}; name another place with --data-dir or "
+                "--database-url",
+                exit_code=REFUSED,
+                reason="NO_LEDGER",
+            )
         with (
             embedded.start(chosen.data_dir, on_progress=note) as server,
             server.kept_running(note),

@@ -10,12 +10,19 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from functools import lru_cache
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
 DAY = 86_400 * SECOND
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
+
+
+@lru_cache(maxsize=1)
+def zone_names() -> frozenset[str]:
+    """IANA names of time zones; not those that mean another zone on another machine."""
+    return frozenset(available_timezones() - {"localtime", "Factory"})
+
 
 #: the instants a request may name: they fit every calendar computation with room to spare
 EARLIEST = -2_208_988_800 * SECOND  # 1900-01-01T00:00Z

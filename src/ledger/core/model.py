@@ -19,7 +19,7 @@ EXPIRED: Final = "expired"
 
 #: no entry moves more points than this, no account ever holds more than MAX_BALANCE
 MAX_POINTS: Final = 10**15
-MAX_BALANCE: Final = 2**62
+MAX_BALANCE: Final = 10**16
 
 
 class Lot(msgspec.Struct, frozen=True, array_like=True, gc=False):

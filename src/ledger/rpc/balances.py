@@ -34,8 +34,6 @@ class BalanceService:
         fields.finish()
         program, read = await self._engine.read(request.program_id, request.member_id)
         account = read.account
-        if account.version < request.min_version:
-            raise VersionMismatch(expected=request.min_version, actual=account.version)
         now = self._engine.now(program, account)
         if as_of_time is None:
             as_of_time = now
@@ -43,6 +41,8 @@ class BalanceService:
             key = (request.program_id, request.member_id)
             journal = await self._engine.query(read_journal, key, as_of_time)
             account = fold(stored.entry for stored in journal)
+        if account.version < request.min_version:
+            raise VersionMismatch(expected=request.min_version, actual=account.version)
         present = settled(account, program, request.member_id, as_of_time)
         balance = balance_of(present, as_of_time)
         # What time has changed since is shown but not yet an entry.

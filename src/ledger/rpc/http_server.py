@@ -54,7 +54,10 @@ class JsonCodec(Codec[Message, Message]):
 
     def decode(self, data: bytes | bytearray, message_class: type[Message]) -> Message:
         try:
-            return json_format.Parse(bytes(data) or b"{}", message_class())
+            text = bytes(data).strip() or b"{}"
+            if not text.startswith(b"{"):
+                raise ValueError("must be a JSON object")
+            return json_format.Parse(text, message_class())
         except (json_format.ParseError, ValueError, RecursionError) as error:
             raise _malformed(error) from None
 

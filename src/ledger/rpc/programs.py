@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import sqlalchemy as sa
 from google.protobuf import json_format
 
-from ledger.core.instants import to_instant
+from ledger.core.instants import to_instant, zone_names
 from ledger.core.money import CURRENCIES
 from ledger.engine import Engine
 from ledger.metrics import Metrics
@@ -37,7 +36,7 @@ class ProgramService:
         fields.text("program.display_name", asked.display_name)
         if asked.currency not in CURRENCIES:
             fields.fault("program.currency", "must be an ISO 4217 code such as EUR")
-        if not _is_zone(asked.time_zone):
+        if asked.time_zone not in zone_names():
             fields.fault("program.time_zone", "must be an IANA zone such as Europe/Berlin")
         clock_time = fields.instant("program.clock_time", asked)
         if clock_time is not None and not asked.sandbox:
@@ -146,14 +145,6 @@ class ProgramService:
     async def _program(self, program_id: str) -> program_pb2.Program:
         program = await self._engine.run(self._engine.catalog.refresh, program_id)
         return convert.program_message(program)
-
-
-def _is_zone(name: str) -> bool:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return False
-    return bool(name)
 
 
 def _version_message(row: sa.Row[Any]) -> program_pb2.RulesVersion:

@@ -6,7 +6,7 @@ snapshot.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -15,7 +15,7 @@ from ledger.core.instants import to_datetime, to_instant
 from ledger.core.model import Account, decode_account
 from ledger.core.verify import Sealed, StoredAccount
 from ledger.store.journal import MemberKey
-from ledger.store.rows import ENTRY_COLUMNS, entry_of, optional_instant
+from ledger.store.rows import ENTRY_COLUMNS, entry_of, optional_instant, sealed_of
 
 #: the columns of `accounts` that a verification compares with the fold
 ACCOUNT_COLUMNS = (
@@ -105,7 +105,10 @@ def read_entries(
 
 
 def read_journal(
-    connection: sa.Connection, key: MemberKey, until: int | None = None
+    connection: sa.Connection,
+    key: MemberKey,
+    until: int | None = None,
+    read: Callable[[Sequence[Any]], Sealed] = entry_of,
 ) -> list[Sealed]:
     """A member's whole journal in order, or what had been recorded by an instant (µs)."""
     rows = connection.exec_driver_sql(
@@ -113,7 +116,7 @@ def read_journal(
         " AND (%s::timestamptz IS NULL OR e.create_time <= %s) ORDER BY e.sequence",
         (*key, *(2 * [None if until is None else to_datetime(until)])),
     )
-    return [entry_of(row) for row in rows]
+    return [read(row) for row in rows]
 
 
 def read_member(database: sa.Engine, key: MemberKey) -> tuple[StoredAccount | None, list[Sealed]]:
@@ -123,7 +126,7 @@ def read_member(database: sa.Engine, key: MemberKey) -> tuple[StoredAccount | No
             f"SELECT {ACCOUNT_COLUMNS} FROM accounts a WHERE program_id = %s AND member_id = %s",
             key,
         ).all()
-        journal = read_journal(connection, key)
+        journal = read_journal(connection, key, read=sealed_of)
         connection.rollback()
     return (stored_account(rows[0]) if rows else None), journal
 

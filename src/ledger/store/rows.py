@@ -7,6 +7,8 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
+import msgspec
+
 from ledger.core.instants import format_instant, to_instant
 from ledger.core.model import Entry, decode_entry_data, encode
 from ledger.core.verify import Sealed
@@ -56,6 +58,16 @@ def entry_of(row: Sequence[Any]) -> Sealed:
         data=decode_entry_data(data),
     )
     return Sealed(entry, bytes(row[22]), data)
+
+
+def sealed_of(row: Sequence[Any]) -> Sealed:
+    """The entry of one row for verification: data that can not be read reads as none, and then its
+    hash does not fit."""
+    try:
+        return entry_of(row)
+    except (msgspec.DecodeError, ValueError):
+        sealed = entry_of((*row[:21], "{}", *row[22:]))
+        return sealed._replace(data=row[21])
 
 
 def copy_text(entries: Collection[tuple[Entry, bytes]]) -> str:

@@ -161,8 +161,6 @@ entries = Table(
     Column("consequences", Integer, nullable=False, server_default=text("0")),
     #: The receipt concerned.
     Column("purchase_id", Key),
-    #: The hold concerned.
-    Column("hold_id", Key),
     #: The rules version it was decided under; 0: under none.
     Column("rules_version", Integer, nullable=False),
     #: Who asked.

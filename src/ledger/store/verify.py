@@ -24,8 +24,9 @@ from ledger.core.model import AVAILABLE, PENDING
 from ledger.core.verify import Sealed, StoredAccount, verify_member
 from ledger.store.database import open_database
 from ledger.store.journal import MemberKey
+from ledger.store.programs import load_program
 from ledger.store.queries import ACCOUNT_COLUMNS, stored_account
-from ledger.store.rows import ENTRY_COLUMNS, entry_of
+from ledger.store.rows import ENTRY_COLUMNS, sealed_of
 
 _CHUNK_MEMBERS = 1_000
 _FETCH_ROWS = 5_000
@@ -83,7 +84,7 @@ def verify(
 ) -> Report:
     """Verify all programs, or one, with `workers` processes (default: one per core).
 
-    `progress` is called with the members done and the members in all.
+    `progress` is called with the members done and the members in all. Raises PROGRAM_NOT_FOUND.
     """
     began = time.monotonic()
     report = Report()
@@ -92,6 +93,8 @@ def verify(
     database = open_database(url, pool_size=1, application_name="ledger-verify")
     try:
         with _snapshot(database) as (connection, snapshot):
+            if program_id is not None:
+                load_program(connection, program_id)
             total = _count(connection, program_id)
             tasks = list(_tasks(connection, url, snapshot, program_id))
             for part in _run(tasks, workers or os.cpu_count() or 1):
@@ -103,6 +106,7 @@ def verify(
                 if progress is not None:
                     progress(report.members, max(total, report.members))
             report.findings.extend(_check_outcomes(connection, program_id))
+            report.findings.extend(_check_rules(connection, program_id))
     finally:
         database.dispose()
     report.findings.extend(_check_totals(moved, held))
@@ -241,7 +245,7 @@ def _read_entries(connection: sa.Connection, task: _Task) -> Iterator[Sealed]:
         _bounds(task),
     )
     for row in result:
-        yield entry_of(row)
+        yield sealed_of(row)
 
 
 def _read_receipts(connection: sa.Connection, task: _Task) -> set[tuple[str, str, str, int]]:
@@ -280,6 +284,20 @@ def _check_outcomes(connection: sa.Connection, program_id: str | None) -> list[F
     )
     return [
         Finding("outcome", row[0], row[1], row[2], f"request {row[3]} was also refused")
+        for row in rows
+    ]
+
+
+def _check_rules(connection: sa.Connection, program_id: str | None) -> list[Finding]:
+    """The program and the rules version that an entry was decided under are there."""
+    rows = connection.exec_driver_sql(
+        "SELECT e.program_id, e.rules_version FROM entries e"
+        " WHERE %s::text IS NULL OR e.program_id = %s EXCEPT SELECT r.program_id, r.version"
+        " FROM rules_versions r JOIN programs p USING (program_id)",
+        (program_id, program_id),
+    )
+    return [
+        Finding("rules", row[0], "", 0, f"entries name rules version {row[1]}, which is not there")
         for row in rows
     ]
 

@@ -1,0 +1,107 @@
+"""`verify` finds whatever was changed behind the ledger's back, and goes on to the next member."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import psycopg2
+import pytest
+
+from ledger.core.errors import ProgramNotFound
+from ledger.store.tables import APPEND_ONLY
+from ledger.store.verify import verify
+from tests.conftest import running_server
+from tests.service.client import GrpcClient
+from tests.service.requests import PROGRAM, clock, open_program, purchase
+
+MEMBERS = ("m-1", "m-2", "m-3")
+
+
+@pytest.fixture
+def ledger(database_url: str) -> str:
+    """A ledger in which three members bought twice, and one lot each has expired."""
+    with (
+        running_server(database_url) as server,
+        closing(GrpcClient(server.grpc_address)) as client,
+    ):
+        open_program(client, enrolled=MEMBERS, expiry={"after_months": 1})
+        for index, member in enumerate(MEMBERS):
+            client.record_purchase(purchase(f"{index}-a", "30.00", member_id=member))
+        client.advance_clock(clock("2026-06-01T00:00:00Z"))
+        for index, member in enumerate(MEMBERS):
+            client.record_purchase(purchase(f"{index}-b", "12.00", member_id=member))
+    return database_url
+
+
+def tamper(url: str, sql: str) -> None:
+    """What a superuser can do who knows how."""
+    connection = psycopg2.connect(url.replace("+psycopg2", ""))
+    with connection, connection.cursor() as cursor:
+        for table in APPEND_ONLY:
+            cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER ALL")
+        cursor.execute(sql)
+        assert cursor.rowcount > 0, "nothing was tampered with"
+    connection.close()
+
+
+def test_a_sound_ledger_has_no_findings(ledger: str) -> None:
+    report = verify(ledger, workers=1)
+
+    assert report.findings == []
+    assert (report.members, report.entries) == (3, 12)
+    assert sum(report.totals[PROGRAM].values()) == 0
+
+
+ENTRY = "WHERE member_id = 'm-2' AND sequence = 2"
+
+
+@pytest.mark.parametrize(
+    ("sql", "check"),
+    [
+        pytest.param(f"UPDATE entries SET points = points + 1 {ENTRY}", "chain", id="points"),
+        pytest.param(f"UPDATE entries SET actor = 'me' {ENTRY}", "chain", id="actor"),
+        pytest.param(f"UPDATE entries SET data = data || ' ' {ENTRY}", "chain", id="white space"),
+        pytest.param(f"UPDATE entries SET data = '[]' {ENTRY}", "chain", id="data of no sense"),
+        pytest.param(f"UPDATE entries SET data = 'x' {ENTRY}", "chain", id="data no JSON"),
+        pytest.param(f"DELETE FROM entries {ENTRY}", "sequence", id="an entry in the middle"),
+        pytest.param(
+            "DELETE FROM entries WHERE member_id = 'm-2' AND sequence = 4", "account", id="the last"
+        ),
+        pytest.param("DELETE FROM entries WHERE member_id = 'm-2'", "account", id="all entries"),
+        pytest.param("DELETE FROM accounts WHERE member_id = 'm-2'", "account", id="the account"),
+        pytest.param(
+            "UPDATE accounts SET available = 500 WHERE member_id = 'm-2'", "account", id="a balance"
+        ),
+        pytest.param(
+            "UPDATE accounts SET state = replace(state, '12', '13') WHERE member_id = 'm-2'",
+            "account",
+            id="a lot",
+        ),
+        pytest.param("DELETE FROM purchases WHERE member_id = 'm-2'", "purchases", id="a receipt"),
+        pytest.param(
+            f"INSERT INTO purchases VALUES ('{PROGRAM}', 'made-up', 'm-2', 2)",
+            "purchases",
+            id="a receipt nobody had",
+        ),
+        pytest.param("DELETE FROM rules_versions", "rules", id="the rules"),
+    ],
+)
+def test_a_change_behind_its_back_is_found(ledger: str, sql: str, check: str) -> None:
+    tamper(ledger, sql)
+
+    report = verify(ledger, workers=1)
+
+    assert check in {found.check for found in report.findings}
+    assert {found.member_id for found in report.findings} <= {"m-2", ""}
+    assert report.members == 3
+
+
+def test_two_workers_find_what_one_finds(ledger: str) -> None:
+    tamper(ledger, "UPDATE entries SET points = 7 WHERE sequence = 2")
+
+    assert verify(ledger, workers=2).findings == verify(ledger, workers=1).findings
+
+
+def test_a_program_that_does_not_exist_is_not_well(ledger: str) -> None:
+    with pytest.raises(ProgramNotFound):
+        verify(ledger, program_id="nope", workers=1)
