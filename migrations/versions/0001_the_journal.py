@@ -84,7 +84,6 @@ CREATE TABLE entries (
 
 CREATE UNIQUE INDEX entries_request_id_key ON entries (program_id, member_id, request_id)
     WHERE request_id IS NOT NULL;
-CREATE INDEX entries_xid_idx ON entries (xid);
 
 CREATE TABLE refusals (
     program_id   text COLLATE "C" NOT NULL,

@@ -197,7 +197,6 @@ Index(
     unique=True,
     postgresql_where=entries.c.request_id.is_not(None),
 )
-Index("entries_xid_idx", entries.c.xid)
 
 #: Commands that got a business "no": a request id has one outcome for ever. Append-only.
 refusals = Table(
