@@ -60,8 +60,8 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
 class Posting:
     """An open page of one member's journal: entries are added at its end, never changed after.
 
-    `account` is always the fold up to the last entry added. `recorded` counts the entries that time
-    made due before the command; the command's own group follows them.
+    `account` is always the fold up to the last entry added. The entries that time made due before
+    the command come first; `own` is where the command's own group begins.
     """
 
     __slots__ = ("account", "actor", "entries", "member_id", "now", "own", "program")
