@@ -14,25 +14,35 @@ from typing import Any, Final
 
 import msgspec
 
+from ledger.core.bonus_rules import DATED, Bonus, Limit
 from ledger.core.errors import RulesInvalid, Violation
 from ledger.core.model import MAX_POINTS
 from ledger.core.money import CURRENCIES, parse_decimal
+from ledger.core.promotion_rules import Hours, Promotion
+from ledger.core.tier_rules import Level, Tiers
+
+__all__ = [
+    "Bonus",
+    "Hours",
+    "Level",
+    "Limit",
+    "Promotion",
+    "Rules",
+    "Tiers",
+    "read_rules",
+    "round_points",
+]
 
 ROUNDINGS: Final = ("FLOOR", "NEAREST", "CEILING")
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
 _MAX_ITEMS = 1_000
 _MAX_DAYS = 3_660
 _MAX_MONTHS = 1_200
-
-
-class Bonus(msgspec.Struct, frozen=True):
-    """Points given for something other than an amount spent."""
-
-    id: str
-    on: str
-    points: int
-    #: the bonus lives through this many days after its day; None = as the expiry rule says
-    expires_days: int | None
+_GROUPS = {
+    "purchase_bonuses": ("PURCHASE_OVER",),
+    "visit_bonuses": ("EVERY_NTH_VISIT",),
+    "dated_bonuses": DATED,
+}
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +63,27 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     #: minor units per point; None = the program states no value
     value: Fraction | None
     auto_enroll: bool
-    bonuses: tuple[Bonus, ...]
+    #: least eligible amount of a visit, in minor units; above 0 it must be in any case
+    visit_minimum: int = 0
+    #: visits that one local day can count
+    visits_per_day: int = 1
+    tiers: Tiers | None = None
+    #: in the order of the document
+    promotions: tuple[Promotion, ...] = ()
+    #: in the order of the document
+    bonuses: tuple[Bonus, ...] = ()
+    # What follows is made of `bonuses`, for whoever looks at every purchase.
+    #: on PURCHASE_OVER
+    purchase_bonuses: tuple[Bonus, ...] = ()
+    #: on EVERY_NTH_VISIT
+    visit_bonuses: tuple[Bonus, ...] = ()
+    #: on BIRTHDAY, MEMBERSHIP_ANNIVERSARY and INACTIVE_DAYS
+    dated_bonuses: tuple[Bonus, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, occasions in _GROUPS.items():
+            group = tuple(bonus for bonus in self.bonuses if bonus.on in occasions)
+            msgspec.structs.force_setattr(self, name, group)
 
     def bonuses_on(self, trigger: str) -> tuple[Bonus, ...]:
         return tuple(bonus for bonus in self.bonuses if bonus.on == trigger)
