@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ledger.core.commands import Command, EnrollMember, RecordPurchase, Settle
-from ledger.core.decide import Context, decide
+from ledger.core.decide import decide
 from ledger.core.errors import (
     EffectiveTimeOutOfRange,
     LedgerError,
@@ -17,6 +17,7 @@ from ledger.core.errors import (
     RequestIdReused,
 )
 from ledger.core.model import Receipt
+from ledger.core.posting import Context
 from tests.memory import PROGRAM, MemoryLedger, at, document
 
 WELCOME = {"id": "welcome", "on": "ENROLLMENT", "points": 50}

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.core.earning import earn
+from ledger.core.earning import Basket, earn
 from ledger.core.errors import InvalidArgument
-from ledger.core.model import MAX_POINTS, Receipt
+from ledger.core.model import MAX_POINTS, Account, Receipt
 from ledger.core.money import MAX_AMOUNT, format_minor
 from ledger.core.rules import Rules, read_rules
 from tests.memory import MemoryLedger, document
@@ -99,7 +99,7 @@ def test_a_purchase_earns(
 
 def base(amount: int, rules: Rules) -> int:
     """What an amount in minor units earns, without any cap."""
-    return sum(line.points for line in earn(rules, amount, 0))
+    return sum(line.points for line in earn(rules, Basket(eligible=amount), Account()).breakdown)
 
 
 @pytest.mark.parametrize(

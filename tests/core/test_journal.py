@@ -12,7 +12,18 @@ import pytest
 
 from ledger.core.apply import JournalCorrupt, apply, fold
 from ledger.core.chain import GENESIS, canonical_form, chain, entry_hash
-from ledger.core.model import Account, Entry, LotChange, PurchaseLine, decode_account, encode
+from ledger.core.model import (
+    Account,
+    Entry,
+    LotChange,
+    MarkChange,
+    Progress,
+    PurchaseLine,
+    TierReason,
+    TierState,
+    decode_account,
+    encode,
+)
 from ledger.core.verify import Sealed, StoredAccount, verify_member
 from tests.memory import MemoryLedger, at, document
 
@@ -142,6 +153,13 @@ OTHER_DATA = {
     "eligible": 89,
     "lines": (PurchaseLine("sku", "", 1, 88),),
     "day": None,
+    "marks": (MarkChange("bonus:survey", 85, 1),),
+    "tier": TierState("gold", 84),
+    "progress": Progress(83, 82, 81, None, 0, 0),
+    "why": TierReason("RENEWED", "gold"),
+    "activity": "survey",
+    "birthday": 229,
+    "related_member_id": "mallory",
     "pending_points": 87,
     "lifetime_points": 86,
     "next_expiry": None,

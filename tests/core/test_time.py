@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from ledger.core.apply import fold
 from ledger.core.chain import canonical_form
-from ledger.core.decide import Context, Posting, settle
+from ledger.core.due import settle
 from ledger.core.instants import DAY, MINUTE, SECOND
 from ledger.core.model import Account, Entry
+from ledger.core.posting import Context, Posting
 from tests.memory import PROGRAM, Document, MemoryLedger, at, document
 
 START = at("2026-01-30T21:30Z")

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import pytest
 
 from ledger.core.commands import Command
-from ledger.core.decide import Context, decide
+from ledger.core.decide import decide
 from ledger.core.model import PurchaseLine
+from ledger.core.posting import Context
 from ledger.engine import batch as engine_batch
 from tests.faults.engines import (
     RunningEngine,

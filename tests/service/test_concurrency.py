@@ -17,9 +17,10 @@ import pytest
 from psycopg2.extensions import connection as Connection
 
 from ledger.core.commands import Command, EnrollMember, RecordPurchase
-from ledger.core.decide import Context, Posting, decide
+from ledger.core.decide import decide
 from ledger.core.errors import DeadlineExceeded, LedgerError
 from ledger.core.model import Account, Receipt
+from ledger.core.posting import Context, Posting
 from ledger.engine.batch import Item, Outcome
 from ledger.v1 import audit_pb2, points_pb2, types_pb2
 from tests.conftest import RunningServer, running_server

@@ -14,11 +14,13 @@ from ledger.core.model import (
     ISSUANCE,
     PENDING,
     Account,
+    Day,
     DayChange,
-    DayEarned,
     Entry,
     Lot,
     LotChange,
+    Mark,
+    MarkChange,
     PendingLot,
 )
 
@@ -62,11 +64,19 @@ def apply(account: Account, entry: Entry) -> Account:
             after.lots = _change_lot(after.lots, change, entry)
         else:
             after.pending_lots = _change_pending(after.pending_lots, change, entry)
+    data = entry.data
     if entry.kind == "ENROLLED":
         after.status = "ACTIVE"
         after.enroll_time = entry.effective_time
-    if entry.data.day is not None:
-        after.days = _change_day(after.days, entry.data.day)
+        after.birthday = data.birthday
+        after.referrer = data.related_member_id
+    if data.day is not None:
+        _count_day(after, data.day)
+    for mark in data.marks:
+        after.marks = _mark(after.marks, mark)
+    if data.tier is not None:
+        after.tier = data.tier
+        after.tier_id = data.tier.held
     return after
 
 
@@ -137,16 +147,40 @@ def _require_positive(sound: bool, change: LotChange, entry: Entry) -> None:
         raise JournalCorrupt("lots", entry.sequence, detail)
 
 
-def _change_day(days: tuple[DayEarned, ...], change: DayChange) -> tuple[DayEarned, ...]:
-    """The remembered days with one day's points added and those too old to matter dropped."""
-    kept = [day for day in days if day.day >= change.forget_before]
-    for index, known in enumerate(kept):
-        if known.day == change.day:
-            kept[index] = DayEarned(known.day, known.points + change.earned)
-            break
-        if known.day > change.day:
-            kept.insert(index, DayEarned(change.day, change.earned))
-            break
-    else:
-        kept.append(DayEarned(change.day, change.earned))
-    return tuple(kept)
+def _count_day(account: Account, change: DayChange) -> None:
+    account.days = change_day(account.days, change)
+    account.last_day = max(account.last_day, change.day)
+    if change.visits:
+        account.visits += change.visits
+        account.referrer = ""  # the first visit settles who is to be thanked for it
+
+
+def _mark(marks: tuple[Mark, ...], change: MarkChange) -> tuple[Mark, ...]:
+    """The marks with one day more under a rule."""
+    for index, mark in enumerate(marks):
+        if mark.rule == change.rule:
+            days = tuple(sorted((*mark.days, change.day))[-change.keep :])
+            return (*marks[:index], Mark(change.rule, days), *marks[index + 1 :])
+    return (*marks, Mark(change.rule, (change.day,)))
+
+
+def change_day(days: tuple[Day, ...], change: DayChange) -> tuple[Day, ...]:
+    """The remembered days with a purchase added to its own and those too old to matter dropped."""
+    known = Day(change.day, 0)
+    first = 0
+    while first < len(days) and days[first].day < change.forget_before:
+        first += 1
+    place = len(days)
+    while place > first and days[place - 1].day > change.day:
+        place -= 1
+    before = place
+    if place > first and days[place - 1].day == change.day:
+        before -= 1
+        known = days[before]
+    after = Day(
+        change.day,
+        known.earned + change.earned,
+        known.purchases + change.purchases,
+        known.spend + change.spend,
+    )
+    return (*days[first:before], after, *days[place:])

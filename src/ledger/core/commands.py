@@ -22,11 +22,16 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class EnrollMember(Command, frozen=True, kw_only=True, omit_defaults=True, tag="enroll_member"):
-    """Open an account. Errors: MEMBER_ALREADY_ENROLLED, EFFECTIVE_TIME_OUT_OF_RANGE."""
+    """Open an account. Errors in check order: MEMBER_ALREADY_ENROLLED, MEMBER_NOT_FOUND (the
+    referrer), EFFECTIVE_TIME_OUT_OF_RANGE.
+    """
 
     effective_time: int | None = None
     location_id: str = ""
     terminal_id: str = ""
+    #: month * 100 + day; 0 = not known
+    birthday: int = 0
+    referrer_member_id: str = ""
 
 
 class RecordPurchase(Command, frozen=True, kw_only=True, omit_defaults=True, tag="record_purchase"):
@@ -41,6 +46,27 @@ class RecordPurchase(Command, frozen=True, kw_only=True, omit_defaults=True, tag
     effective_time: int | None = None
     location_id: str = ""
     terminal_id: str = ""
+
+
+class RecordActivity(Command, frozen=True, kw_only=True, omit_defaults=True, tag="record_activity"):
+    """Reward something done that is no purchase. Errors in check order: MEMBER_NOT_FOUND,
+    EFFECTIVE_TIME_OUT_OF_RANGE, INVALID_FIELD for an activity that no bonus names.
+    """
+
+    activity: str
+    effective_time: int | None = None
+    location_id: str = ""
+    terminal_id: str = ""
+
+
+class OverrideTier(Command, frozen=True, kw_only=True, omit_defaults=True, tag="override_tier"):
+    """Let a member hold a level until an instant (µs). Errors in check order: MEMBER_NOT_FOUND,
+    INVALID_FIELD for a level below the one held or unknown, or an end that is not ahead.
+    """
+
+    tier_id: str
+    reason: str
+    until_time: int
 
 
 class Settle(Command, frozen=True, kw_only=True, omit_defaults=True, tag="settle"):

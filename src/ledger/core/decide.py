@@ -7,13 +7,16 @@ brings may be due already. A refusal posts nothing at all.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-import msgspec
-
-from ledger.core.apply import apply
-from ledger.core.commands import Command, EnrollMember, RecordPurchase, Settle, fingerprint
-from ledger.core.earning import earn, eligible_amount, lot_of
+from ledger.core.commands import (
+    Command,
+    EnrollMember,
+    OverrideTier,
+    RecordActivity,
+    RecordPurchase,
+    Settle,
+)
+from ledger.core.due import settle
+from ledger.core.earning import Basket, earn, eligible_amount, lot_of, lots_of
 from ledger.core.errors import (
     EffectiveTimeOutOfRange,
     MemberAlreadyEnrolled,
@@ -21,117 +24,26 @@ from ledger.core.errors import (
     PurchaseAlreadyRecorded,
     invalid,
 )
-from ledger.core.instants import MINUTE, day_start, format_instant, local_day
+from ledger.core.instants import MINUTE, day_start, format_instant, local_day, local_minute
 from ledger.core.model import (
     AVAILABLE,
-    EXPIRED,
     ISSUANCE,
-    MAX_BALANCE,
     MAX_POINTS,
     PENDING,
     Account,
     BreakdownLine,
     DayChange,
-    Entry,
     EntryData,
     LotChange,
-    PurchaseRef,
+    MarkChange,
 )
-from ledger.core.program import Program, RulesVersion
+from ledger.core.posting import Context, Posting
+from ledger.core.program import RulesVersion
+from ledger.core.rules import Bonus, Rules
+from ledger.core.tiering import override_tier, remember_from, rise, tell_tier
 
 #: a till's clock may be this far ahead; such an effective_time counts as now
 CLOCK_TOLERANCE = 5 * MINUTE
-#: the actor of entries that time itself posts
-TIME_ACTOR = "time"
-
-
-class Context(msgspec.Struct, frozen=True, kw_only=True):
-    """What a decision may know besides the account."""
-
-    program: Program
-    #: the program's present instant (µs)
-    now: int
-    #: the authenticated principal
-    actor: str
-    #: where the receipts that the command names are already credited
-    purchases: Mapping[str, PurchaseRef]
-
-
-class Posting:
-    """An open page of one member's journal: entries are added at its end, never changed after.
-
-    `account` is always the fold up to the last entry added. The entries that time made due before
-    the command come first; `own` is where the command's own group begins.
-    """
-
-    __slots__ = ("account", "actor", "entries", "member_id", "now", "own", "program")
-
-    def __init__(self, account: Account | None, member_id: str, context: Context) -> None:
-        self.account = account or Account()
-        self.program = context.program
-        self.member_id = member_id
-        self.actor = context.actor
-        #: create_time never goes back within a member, whatever the clock does
-        self.now = max(context.now, account.create_time) if account else context.now
-        self.entries: list[Entry] = []
-        #: index of the command's first entry
-        self.own = 0
-
-    def post(
-        self,
-        kind: str,
-        points: int,
-        data: EntryData,
-        *,
-        debit: str = "",
-        credit: str = "",
-        effective_time: int,
-        rules_version: int,
-        command: Command | None = None,
-        purchase_id: str = "",
-    ) -> None:
-        """Add an entry; one with a command is part of what that command posts."""
-        entry = Entry(
-            program_id=self.program.program_id,
-            member_id=self.member_id,
-            sequence=self.account.version + 1,
-            kind=kind,
-            points=points,
-            debit_account=debit,
-            credit_account=credit,
-            purchase_id=purchase_id,
-            rules_version=rules_version,
-            actor=self.actor if command is not None else TIME_ACTOR,
-            effective_time=effective_time,
-            create_time=self.now,
-            data=data,
-        )
-        if command is not None:
-            entry.location_id = getattr(command, "location_id", "")
-            entry.terminal_id = getattr(command, "terminal_id", "")
-        account = apply(self.account, entry)
-        if account.available > MAX_BALANCE or account.lifetime > MAX_BALANCE:
-            raise invalid("amount", f"the account would hold more than {MAX_BALANCE} points")
-        entry.available_points = account.available
-        entry.held_points = account.held
-        entry.tier_id = account.tier_id
-        data.pending_points = account.pending
-        data.lifetime_points = account.lifetime
-        data.next_expiry = account.next_expiry
-        self.account = account
-        self.entries.append(entry)
-
-    def close(self, command: Command) -> None:
-        """Tie the command's entries together: the first carries its request id."""
-        group = self.entries[self.own :]
-        if not group:
-            return
-        first = group[0]
-        first.request_id = command.request_id
-        first.fingerprint = fingerprint(command)
-        first.consequences = len(group) - 1
-        for entry in group[1:]:
-            entry.cause_sequence = first.sequence
 
 
 def decide(account: Account | None, command: Command, context: Context) -> Posting:
@@ -147,7 +59,13 @@ def decide(account: Account | None, command: Command, context: Context) -> Posti
         case RecordPurchase():
             _record_purchase(posting, account is None, command, context)
         case EnrollMember():
-            _enroll_member(posting, account is None, command)
+            _enroll_member(posting, account is None, command, context)
+        case RecordActivity():
+            _require_member(account, command)
+            _record_activity(posting, command)
+        case OverrideTier():
+            _require_member(account, command)
+            override_tier(posting, command)
         case Settle():
             posting.own = 0
             return posting
@@ -158,89 +76,135 @@ def decide(account: Account | None, command: Command, context: Context) -> Posti
     return posting
 
 
-def settle(posting: Posting) -> None:
-    """Post everything that fell due up to now, each with its own instant, in the order it fell due.
-
-    At one instant pending points become spendable before lots expire.
-    """
-    instant = None
-    while (due := posting.account.due_time) is not None and due <= posting.now:
-        # Points that waited past their own expiry expire when they would have become spendable.
-        instant = due if instant is None else max(instant, due)
-        if not _activate(posting, instant):
-            _expire(posting, instant)
+def other_member(account: Account | None, command: Command) -> str:
+    """The other member that a command may concern; empty: none. `account` is the command's own."""
+    if isinstance(command, EnrollMember):
+        return command.referrer_member_id
+    if isinstance(command, RecordPurchase) and account is not None:
+        return account.referrer
+    return ""
 
 
-def _activate(posting: Posting, instant: int) -> bool:
-    ready = [lot for lot in posting.account.pending_lots if lot.activate_time <= instant]
-    if not ready:
-        return False
-    changes = [LotChange(-lot.points, lot.expire_time, lot.activate_time) for lot in ready]
-    changes += [LotChange(lot.points, lot.expire_time) for lot in ready]
-    posting.post(
-        "ACTIVATION",
-        sum(lot.points for lot in ready),
-        EntryData(lots=tuple(changes)),
-        debit=PENDING,
-        credit=AVAILABLE,
-        effective_time=instant,
-        rules_version=posting.program.in_force(instant).version,
-    )
-    return True
+def _require_member(account: Account | None, command: Command) -> None:
+    if account is None:
+        raise MemberNotFound(member_id=command.member_id, program_id=command.program_id)
 
 
-def _expire(posting: Posting, instant: int) -> None:
-    lot = posting.account.lots[0]
-    posting.post(
-        "EXPIRY",
-        -lot.points,
-        EntryData(lots=(LotChange(-lot.points, lot.expire_time),)),
-        debit=AVAILABLE,
-        credit=EXPIRED,
-        effective_time=instant,
-        rules_version=posting.program.in_force(instant).version,
-    )
-
-
-def _enroll_member(posting: Posting, unknown: bool, command: EnrollMember) -> None:
+def _enroll_member(
+    posting: Posting, unknown: bool, command: EnrollMember, context: Context
+) -> None:
     if not unknown:
         raise MemberAlreadyEnrolled(member_id=command.member_id)
+    referrer = command.referrer_member_id
+    if referrer == command.member_id:
+        raise invalid("referrer_member_id", "must be another member")
+    if referrer and referrer not in context.others:
+        raise MemberNotFound(member_id=referrer, program_id=command.program_id)
     effective_time, version = _when(posting, command.effective_time)
     _require_in_range(posting, effective_time, version)
-    _open_account(posting, command, effective_time, version)
+    data = EntryData(birthday=command.birthday, related_member_id=referrer)
+    _open_account(posting, command, data, effective_time, version)
 
 
 def _open_account(
-    posting: Posting, command: Command, effective_time: int, version: RulesVersion
+    posting: Posting,
+    command: Command,
+    data: EntryData,
+    effective_time: int,
+    version: RulesVersion,
 ) -> None:
     """Post ENROLLED and what the program gives for enrolling."""
+    tell_tier(posting, data, effective_time)
     posting.post(
         "ENROLLED",
         0,
-        EntryData(),
+        data,
         effective_time=effective_time,
         rules_version=version.version,
         command=command,
     )
-    zone = posting.program.zone
     for bonus in version.rules.bonuses_on("ENROLLMENT"):
-        lot = lot_of(
-            bonus.points,
-            local_day(effective_time, zone),
-            zone,
-            version.rules,
-            expires_days=bonus.expires_days,
-        )
-        posting.post(
-            "BONUS",
-            bonus.points,
-            EntryData(breakdown=(BreakdownLine(f"bonus:{bonus.id}", bonus.points),), lots=(lot,)),
-            debit=ISSUANCE,
-            credit=AVAILABLE,
-            effective_time=effective_time,
-            rules_version=version.version,
-            command=command,
-        )
+        _give(posting, bonus, bonus.points, effective_time, version, command=command)
+
+
+def _give(
+    posting: Posting,
+    bonus: Bonus,
+    points: int,
+    effective_time: int,
+    version: RulesVersion,
+    *,
+    command: Command | None,
+    related: str = "",
+) -> None:
+    """Post a bonus as an entry of its own."""
+    zone = posting.program.zone
+    day = local_day(effective_time, zone)
+    lot = lot_of(points, day, zone, version.rules, expires_days=bonus.expires_days)
+    posting.post(
+        "BONUS",
+        points,
+        EntryData(
+            breakdown=(BreakdownLine(f"bonus:{bonus.id}", points),),
+            lots=(lot,),
+            related_member_id=related,
+        ),
+        debit=ISSUANCE,
+        credit=AVAILABLE,
+        effective_time=effective_time,
+        rules_version=version.version,
+        command=command,
+        actor=posting.actor,
+    )
+
+
+def _record_activity(posting: Posting, command: RecordActivity) -> None:
+    effective_time, version = _when(posting, command.effective_time)
+    _require_in_range(posting, effective_time, version)
+    bonuses = version.rules.bonuses_on("ACTIVITY")
+    if command.activity not in {bonus.activity for bonus in bonuses}:
+        known = ", ".join(sorted({bonus.activity for bonus in bonuses})) or "none"
+        raise invalid("activity", f"no bonus of the program names it; known are: {known}")
+    zone = posting.program.zone
+    day = local_day(effective_time, zone)
+    lines: list[BreakdownLine] = []
+    lots: list[LotChange] = []
+    marks: list[MarkChange] = []
+    for bonus in bonuses:
+        if bonus.activity == command.activity and _has_room(posting.account, bonus, day):
+            rule = f"bonus:{bonus.id}"
+            lines.append(BreakdownLine(rule, bonus.points))
+            lots.append(
+                lot_of(bonus.points, day, zone, version.rules, expires_days=bonus.expires_days)
+            )
+            if bonus.per_member is not None:
+                marks.append(MarkChange(rule, day, bonus.per_member.count))
+    points = sum([line.points for line in lines])
+    data = EntryData(
+        breakdown=tuple(lines), lots=tuple(lots), marks=tuple(marks), activity=command.activity
+    )
+    tell_tier(posting, data, posting.now)
+    posting.post(
+        "ACTIVITY",
+        points,
+        data,
+        debit=ISSUANCE if points else "",
+        credit=AVAILABLE if points else "",
+        effective_time=effective_time,
+        rules_version=version.version,
+        command=command,
+    )
+
+
+def _has_room(account: Account, bonus: Bonus, day: int) -> bool:
+    """Whether a member may be given a bonus once more on a local day."""
+    limit = bonus.per_member
+    if limit is None:
+        return True
+    given = account.marked(f"bonus:{bonus.id}")
+    if limit.days is not None:
+        given = tuple(one for one in given if abs(day - one) < limit.days)
+    return len(given) < limit.count
 
 
 def _record_purchase(
@@ -257,40 +221,64 @@ def _record_purchase(
         raise PurchaseAlreadyRecorded(purchase_id=command.purchase_id, **place)
     _require_in_range(posting, effective_time, version)
     if unknown:
-        _open_account(posting, command, effective_time, version)
-    _credit_purchase(posting, command, effective_time, version)
+        _open_account(posting, command, EntryData(), effective_time, version)
+    referrer = posting.account.referrer
+    visit = _credit_purchase(posting, command, context, effective_time, version)
+    if visit and referrer:
+        _thank_for_referral(posting, command, context, referrer, effective_time, version)
 
 
 def _credit_purchase(
-    posting: Posting, command: RecordPurchase, effective_time: int, version: RulesVersion
-) -> None:
-    program, rules = posting.program, version.rules
+    posting: Posting,
+    command: RecordPurchase,
+    context: Context,
+    effective_time: int,
+    version: RulesVersion,
+) -> bool:
+    """Post the purchase and the tier it leads to; whether it is a visit more."""
+    program, rules, account = posting.program, version.rules, posting.account
     day = local_day(effective_time, program.zone)
-    earned_that_day = sum([known.points for known in posting.account.days if known.day == day])
     eligible = eligible_amount(command.amount, command.lines, rules)
-    breakdown = earn(rules, eligible, earned_that_day)
-    points = sum([line.points for line in breakdown])
-    if breakdown[0].points > MAX_POINTS:  # the base; caps only take of it
+    earned_that_day = purchases = 0
+    for known in account.days:
+        if known.day == day:
+            earned_that_day, purchases = known.earned, known.purchases
+    qualifies = 0 < eligible >= rules.visit_minimum and program.remembers_days
+    visits = int(qualifies and purchases < rules.visits_per_day)
+    basket = Basket(
+        eligible=eligible,
+        lines=command.lines,
+        day=day,
+        minute=local_minute(effective_time, program.zone) if rules.promotions else 0,
+        location_id=command.location_id,
+        level=_level_held(account, rules),
+        visit=account.visits + 1 if visits else 0,
+        earned_that_day=earned_that_day,
+    )
+    earned = earn(rules, basket, account, context.budgets)
+    points = sum([line.points for line in earned.breakdown])
+    if sum([line.points for line in earned.breakdown if line.points > 0]) > MAX_POINTS:
         raise invalid("amount", f"would earn more than {MAX_POINTS} points before any cap")
-    lots: tuple[LotChange, ...] = ()
-    if points:
-        lots = (lot_of(points, day, program.zone, rules, pending_days=rules.pending_days),)
+    lots = lots_of(earned.parts, day, program.zone, rules, pending_days=rules.pending_days)
     change = None
-    if program.caps_days:
-        today = local_day(posting.now, program.zone)
-        change = DayChange(day, points, today - program.longest_backdate_days)
+    if program.remembers_days:
+        forget_before = remember_from(posting)
+        change = DayChange(day, points, forget_before, int(qualifies), eligible, visits)
+    data = EntryData(
+        breakdown=earned.breakdown,
+        lots=lots,
+        amount=command.amount,
+        eligible=eligible,
+        lines=command.lines,
+        day=change,
+        marks=earned.marks,
+    )
+    standing = tell_tier(posting, data, posting.now, change)
     waiting = bool(lots) and lots[0].activate_time is not None
     posting.post(
         "PURCHASE",
         points,
-        EntryData(
-            breakdown=breakdown,
-            lots=lots,
-            amount=command.amount,
-            eligible=eligible,
-            lines=command.lines,
-            day=change,
-        ),
+        data,
         debit=ISSUANCE if points else "",
         credit=(PENDING if waiting else AVAILABLE) if points else "",
         effective_time=effective_time,
@@ -298,6 +286,55 @@ def _credit_purchase(
         command=command,
         purchase_id=command.purchase_id,
     )
+    posting.spent = earned.spent
+    if eligible:
+        rise(posting, standing, command)
+    return bool(visits)
+
+
+def _level_held(account: Account, rules: Rules) -> str:
+    """The level that counts under the rules; who has none yet has the lowest."""
+    tiers = rules.tiers
+    return "" if tiers is None else tiers.levels[tiers.rank(account.tier_id)].id
+
+
+def _thank_for_referral(
+    posting: Posting,
+    command: RecordPurchase,
+    context: Context,
+    referrer: str,
+    effective_time: int,
+    version: RulesVersion,
+) -> None:
+    """Give both sides of a referral what the program gives at the referee's first visit."""
+    bonuses = version.rules.bonuses_on("REFERRAL")
+    for bonus in bonuses:
+        if bonus.referee_points:
+            _give(
+                posting,
+                bonus,
+                bonus.referee_points,
+                effective_time,
+                version,
+                command=command,
+                related=referrer,
+            )
+    if not bonuses:
+        return
+    page = Posting(context.others[referrer], referrer, context)
+    settle(page)
+    for bonus in bonuses:
+        _give(
+            page,
+            bonus,
+            bonus.points,
+            effective_time,
+            version,
+            command=None,
+            related=posting.member_id,
+        )
+    settle(page)
+    posting.others.append(page)
 
 
 def _when(posting: Posting, requested: int | None) -> tuple[int, RulesVersion]:

@@ -8,6 +8,7 @@ the first moment after it.
 
 from __future__ import annotations
 
+from calendar import isleap
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
@@ -49,6 +50,53 @@ def month_end(day: int, months: int, zone: ZoneInfo) -> int:
     month = local.year * 12 + local.month + months  # 0-based index of the month after
     following = date(month // 12, month % 12 + 1, 1)
     return day_start(following.toordinal() - _EPOCH_ORDINAL, zone)
+
+
+def date_of(day: int) -> date:
+    """The calendar date of a local day."""
+    return date.fromordinal(day + _EPOCH_ORDINAL)
+
+
+def day_of(local: date) -> int:
+    """The local day of a calendar date."""
+    return local.toordinal() - _EPOCH_ORDINAL
+
+
+@lru_cache(maxsize=4096)
+def yearly(month: int, day_of_month: int, from_day: int) -> int:
+    """The first local day from `from_day` on that has this month and day.
+
+    29 February is kept on 28 February in years that have none.
+    """
+    year = date_of(from_day).year
+    this_year = _in_year(year, month, day_of_month)
+    return this_year if this_year >= from_day else _in_year(year + 1, month, day_of_month)
+
+
+@lru_cache(maxsize=4096)
+def anniversary(first_day: int, day: int) -> int:
+    """The latest yearly return of local day `first_day` that is not after `day`."""
+    first, year = date_of(first_day), date_of(day).year
+    this_year = _in_year(year, first.month, first.day)
+    return this_year if this_year <= day else _in_year(year - 1, first.month, first.day)
+
+
+def _in_year(year: int, month: int, day_of_month: int) -> int:
+    if (month, day_of_month) == (2, 29) and not isleap(year):
+        day_of_month = 28
+    return day_of(date(year, month, day_of_month))
+
+
+@lru_cache(maxsize=4096)
+def local_minute(instant: int, zone: ZoneInfo) -> int:
+    """The minute of the local day (0 to 1,439, by the clock on the wall) of an instant."""
+    local = datetime.fromtimestamp(instant // SECOND, zone)
+    return local.hour * 60 + local.minute
+
+
+def weekday(day: int) -> int:
+    """The day of the week of a local day, 0 = Monday."""
+    return (day + 3) % 7  # 1970-01-01 was a Thursday
 
 
 def format_instant(instant: int) -> str:

@@ -37,11 +37,84 @@ class PendingLot(msgspec.Struct, frozen=True, array_like=True, gc=False):
     points: int
 
 
-class DayEarned(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Points earned from purchases of one local day, kept while that day's cap can still bind."""
+class Day(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a member bought on one local day, kept while a cap or a tier can still look at it."""
 
     day: int
-    points: int
+    #: points earned from its purchases
+    earned: int
+    #: purchases large enough to make it a visit
+    purchases: int = 0
+    #: eligible minor units of all its purchases
+    spend: int = 0
+
+
+class Mark(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The latest local days on which a rule with a limit gave something, oldest first."""
+
+    rule: str
+    days: tuple[int, ...]
+
+
+class TierState(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The level a member has earned, and the one that stands in for it while an override lasts."""
+
+    level: str
+    #: since when the level that counts is held (µs)
+    since: int
+    #: until when it was earned at least (µs); None: for good, as the lowest level is
+    valid_until: int | None = None
+    #: when it is decided anew (µs), the grace after valid_until being over
+    grace_until: int | None = None
+    #: the level held instead; empty without an override
+    override: str = ""
+    override_until: int | None = None
+
+    @property
+    def held(self) -> str:
+        """The level that counts now."""
+        return self.override or self.level
+
+    @property
+    def due_time(self) -> int | None:
+        """When time next changes it (µs)."""
+        if self.override_until is None:
+            return self.grace_until
+        if self.grace_until is None:
+            return self.override_until
+        return min(self.override_until, self.grace_until)
+
+
+class Progress(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What counted towards tiers when an entry was recorded, so that it can be told again."""
+
+    visits: int
+    #: eligible minor units
+    spend: int
+    #: first local day of the period counted
+    start_day: int
+    #: at the start of this local day some of it will count no more; None: nothing counts yet
+    by_day: int | None
+    #: of these, what still counts on the last day of the tier held
+    keep_visits: int
+    keep_spend: int
+
+
+class TierReason(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """Why a tier changed: what was counted, from which day to which, and what was asked."""
+
+    #: PROMOTED, RENEWED, LOWERED, OVERRIDDEN or OVERRIDE_ENDED
+    reason: str
+    from_tier: str
+    visits: int = 0
+    spend: int = 0
+    start_day: int = 0
+    end_day: int = 0
+    #: what the level asks for; None: nothing
+    visits_needed: int | None = None
+    spend_needed: int | None = None
+    #: what an operator said
+    note: str = ""
 
 
 class BreakdownLine(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -75,6 +148,20 @@ class DayChange(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     day: int
     earned: int
     forget_before: int
+    #: 1 when it is large enough for a visit
+    purchases: int = 0
+    #: eligible minor units
+    spend: int = 0
+    #: 1 when it is a visit more, of all the member's visits
+    visits: int = 0
+
+
+class MarkChange(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A rule with a limit gave something on a local day; the `keep` latest days are remembered."""
+
+    rule: str
+    day: int
+    keep: int
 
 
 class EntryData(msgspec.Struct, omit_defaults=True, gc=False):
@@ -86,6 +173,17 @@ class EntryData(msgspec.Struct, omit_defaults=True, gc=False):
     eligible: int | None = None
     lines: tuple[PurchaseLine, ...] = ()
     day: DayChange | None = None
+    marks: tuple[MarkChange, ...] = ()
+    #: the tier after this entry, where the entry says something about it
+    tier: TierState | None = None
+    progress: Progress | None = None
+    why: TierReason | None = None
+    #: the activity recorded
+    activity: str = ""
+    #: month * 100 + day, of who was enrolled
+    birthday: int = 0
+    #: the other member concerned: who referred, who was referred
+    related_member_id: str = ""
     pending_points: int = 0
     lifetime_points: int = 0
     #: the lot that expires next after this entry
@@ -142,19 +240,39 @@ class Account(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
     #: soonest to become spendable first
     pending_lots: tuple[PendingLot, ...] = ()
     #: oldest first
-    days: tuple[DayEarned, ...] = ()
+    days: tuple[Day, ...] = ()
+    tier: TierState | None = None
+    #: of all time
+    visits: int = 0
+    #: local day of the latest purchase; 0 before the first
+    last_day: int = 0
+    #: in the order in which they were first made
+    marks: tuple[Mark, ...] = ()
+    #: month * 100 + day; 0 = not known
+    birthday: int = 0
+    #: who referred this member, until the first visit has settled that
+    referrer: str = ""
     enroll_time: int = 0
     #: of the latest entry; never goes back
     create_time: int = 0
 
     @property
     def due_time(self) -> int | None:
-        """The instant (µs) at which time next changes this account; None when it never does."""
+        """The instant (µs) at which its lots or its tier next change; None when they never do."""
         due = self.lots[0].expire_time if self.lots else None
         if self.pending_lots:
             activation = self.pending_lots[0].activate_time
             due = activation if due is None else min(due, activation)
+        if self.tier is not None and (tier_due := self.tier.due_time) is not None:
+            due = tier_due if due is None else min(due, tier_due)
         return due
+
+    def marked(self, rule: str) -> tuple[int, ...]:
+        """The remembered local days on which a rule gave something, oldest first."""
+        for mark in self.marks:
+            if mark.rule == rule:
+                return mark.days
+        return ()
 
     @property
     def next_expiry(self) -> Lot | None:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
 
-from ledger.core.rules import Rules
+from ledger.core.bonus_rules import DATED
+from ledger.core.instants import local_day
+from ledger.core.rules import Bonus, Rules, Tiers
+
+#: occasions that depend on what a member has bought on which day
+_BY_DAY = frozenset({"EVERY_NTH_VISIT", "REFERRAL", "INACTIVE_DAYS"})
 
 
 class RulesVersion(msgspec.Struct, frozen=True):
@@ -15,6 +21,19 @@ class RulesVersion(msgspec.Struct, frozen=True):
     version: int
     effective_time: int
     rules: Rules
+
+
+class DatedBonus(NamedTuple):
+    """A bonus that time gives, while a rules version is in force: [start, end), in µs."""
+
+    bonus: Bonus
+    version: int
+    #: None: since ever
+    start: int | None
+    #: None: until further notice
+    end: int | None
+    #: local day since which the same rule holds, over versions; None: since ever
+    since_day: int | None
 
 
 class Program(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,17 +49,23 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
     member_key: bytes
     create_time: int
     versions: tuple[RulesVersion, ...]
-    #: whether any version limits what a day may earn, so that days are to be remembered
-    caps_days: bool = False
-    #: how many days back any version may still look
+    #: whether any version looks at what was bought on a day, so that days are to be remembered
+    remembers_days: bool = False
+    #: how many days back any version may still look for caps
     longest_backdate_days: int = 0
+    #: the tiers of every version that has them
+    all_tiers: tuple[Tiers, ...] = ()
+    dated: tuple[DatedBonus, ...] = ()
 
     def __post_init__(self) -> None:
         rules = [version.rules for version in self.versions]
-        caps_days = any(each.cap_per_day is not None for each in rules)
-        longest = max(each.backdate_days for each in rules)
-        msgspec.structs.force_setattr(self, "caps_days", caps_days)
-        msgspec.structs.force_setattr(self, "longest_backdate_days", longest)
+        for name, value in (
+            ("remembers_days", any(_looks_at_days(each) for each in rules)),
+            ("longest_backdate_days", max(each.backdate_days for each in rules)),
+            ("all_tiers", tuple(each.tiers for each in rules if each.tiers is not None)),
+            ("dated", tuple(_dated(self.versions, self.zone))),
+        ):
+            msgspec.structs.force_setattr(self, name, value)
 
     def in_force(self, instant: int) -> RulesVersion:
         """The latest version whose effective_time has come by `instant`.
@@ -52,3 +77,49 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
             if version.effective_time <= instant:
                 return version
         return self.versions[0]
+
+    def budgeted(self, now: int) -> list[str]:
+        """Promotions with a budget that a purchase recorded at an instant (µs) may draw on."""
+        today = local_day(now, self.zone)
+        oldest = today - self.longest_backdate_days
+        return [
+            promotion.id
+            for version in self.versions
+            for promotion in version.rules.promotions
+            if promotion.budget is not None
+            and (promotion.from_day is None or promotion.from_day <= today)
+            and (promotion.until_day is None or promotion.until_day >= oldest)
+        ]
+
+
+def _looks_at_days(rules: Rules) -> bool:
+    occasions = {bonus.on for bonus in rules.bonuses}
+    return rules.cap_per_day is not None or rules.tiers is not None or bool(occasions & _BY_DAY)
+
+
+def _dated(versions: tuple[RulesVersion, ...], zone: ZoneInfo) -> list[DatedBonus]:
+    """The dated bonuses of every version, those of one version in the order they are given."""
+    found: list[DatedBonus] = []
+    for index, version in enumerate(versions):
+        following = versions[index + 1 :]
+        end = following[0].effective_time if following else None
+        start = version.effective_time if index else None
+        for occasion in DATED:
+            for bonus in version.rules.bonuses_on(occasion):
+                since = _since(versions, index, bonus, zone)
+                found.append(DatedBonus(bonus, version.version, start, end, since))
+    return found
+
+
+def _since(
+    versions: tuple[RulesVersion, ...], index: int, bonus: Bonus, zone: ZoneInfo
+) -> int | None:
+    """The local day on which the unbroken run of versions with this rule began; None: ever."""
+    while index:
+        if not any(
+            (other.id, other.on, other.n) == (bonus.id, bonus.on, bonus.n)
+            for other in versions[index - 1].rules.bonuses
+        ):
+            return local_day(versions[index].effective_time, zone)
+        index -= 1
+    return None

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 import structlog
 
 from ledger.core.commands import Command
-from ledger.core.decide import Context, Posting, settle
+from ledger.core.due import settle
 from ledger.core.errors import (
     Internal,
     LedgerError,
@@ -26,6 +26,7 @@ from ledger.core.errors import (
     StorageUnavailable,
 )
 from ledger.core.model import Account, Receipt
+from ledger.core.posting import Context, Posting
 from ledger.core.program import Program
 from ledger.engine.batch import Item, Outcome
 from ledger.engine.batching import Batcher

@@ -14,10 +14,18 @@ import structlog
 from psycopg2.extensions import cursor as Cursor
 
 from ledger.core.chain import GENESIS, chain
-from ledger.core.commands import Command, RecordPurchase, fingerprint, name
-from ledger.core.decide import Context, Posting, decide
+from ledger.core.commands import (
+    Command,
+    EnrollMember,
+    RecordPurchase,
+    Settle,
+    fingerprint,
+    name,
+)
+from ledger.core.decide import decide, other_member
 from ledger.core.errors import FailedPrecondition, Internal, LedgerError, RequestIdReused
 from ledger.core.model import Account, Entry, PurchaseRef, Receipt, balance_after, balance_of
+from ledger.core.posting import Context, Posting
 from ledger.core.program import Program
 from ledger.store import journal
 from ledger.store.journal import MemberKey, RequestKey
@@ -77,6 +85,12 @@ class Batch:
         self._purchases: dict[str, dict[str, PurchaseRef]] = {}
         self._answered: dict[RequestKey, tuple[str, Outcome]] = {}
         self._entries: list[tuple[Entry, bytes]] = []
+        self._budgets: dict[str, dict[str, int]] = {}
+        self._spent: set[journal.BudgetKey] = set()
+        #: when time next changes the accounts that were decided on
+        self._due: dict[MemberKey, int | None] = {}
+        #: of them, those whose journal did not change
+        self._redated: set[MemberKey] = set()
         self._new_purchases: list[tuple[str, str, str, int]] = []
         self._refusals: list[journal.NewRefusal] = []
 
@@ -90,11 +104,21 @@ class Batch:
                 self._programs[program_id] = error
         commands = [c for c in commands if isinstance(self._programs[c.program_id], Program)]
         keys = {(c.program_id, c.member_id) for c in commands}
+        keys |= {
+            (c.program_id, c.referrer_member_id)
+            for c in commands
+            if isinstance(c, EnrollMember) and c.referrer_member_id
+        }
         requests = {request_key(c) for c in commands if c.request_id}
         purchases = {
             (c.program_id, c.purchase_id) for c in commands if isinstance(c, RecordPurchase)
         }
         loaded = journal.begin(cursor, keys, requests, purchases)
+        while others := self._others(commands, loaded) - keys:
+            # Locked in key order, so that no two services wait for each other: begin anew.
+            cursor.execute("ROLLBACK")
+            keys |= others
+            loaded = journal.begin(cursor, keys, requests, purchases)
         for key, locked in loaded.accounts.items():
             self._accounts[key] = locked.account
             self._heads[key] = locked.head_hash
@@ -104,7 +128,30 @@ class Batch:
         for request, (digest, refusal) in loaded.refused.items():
             self._answered[request] = (digest, refusal)
         self._load_clocks(cursor)
+        self._load_budgets(cursor, commands)
         self._load_receipts(cursor, loaded.posted)
+
+    def _others(self, commands: Sequence[Command], loaded: journal.Loaded) -> set[MemberKey]:
+        """The members whom commands concern besides their own."""
+        others = set()
+        for command in commands:
+            locked = loaded.accounts.get(member_key(command))
+            other = other_member(locked.account, command) if locked is not None else ""
+            if other:
+                others.add((command.program_id, other))
+        return others
+
+    def _load_budgets(self, cursor: Cursor, commands: Sequence[Command]) -> None:
+        """Lock what promotions with a budget have given, if a purchase may want to have of it."""
+        keys = set()
+        for program_id in {c.program_id for c in commands if isinstance(c, RecordPurchase)}:
+            program = self._programs[program_id]
+            assert isinstance(program, Program)
+            now = self._now if program.clock_time is None else program.clock_time
+            keys |= {(program_id, promotion_id) for promotion_id in program.budgeted(now)}
+        if keys:
+            for (program_id, promotion_id), spent in journal.lock_budgets(cursor, keys).items():
+                self._budgets.setdefault(program_id, {})[promotion_id] = spent
 
     def _load_clocks(self, cursor: Cursor) -> None:
         sandboxes = [
@@ -158,11 +205,15 @@ class Batch:
             return self._repeat(command, *answered)
         key = (command.program_id, command.member_id)
         account = self._accounts.get(key)
+        other = other_member(account, command)
+        beside = self._accounts.get((command.program_id, other)) if other else None
         context = Context(
             program=program,
             now=self._now if program.clock_time is None else program.clock_time,
             actor=item.actor,
             purchases=self._purchases.get(command.program_id, {}),
+            others={other: beside} if beside is not None else {},
+            budgets=self._budgets.get(command.program_id, {}),
         )
         try:
             posting = decide(account, command, context)
@@ -198,20 +249,21 @@ class Batch:
     def _take_in(
         self, key: MemberKey, request: RequestKey, command: Command, posting: Posting
     ) -> Receipt:
-        hashes = chain(self._heads.get(key, GENESIS), posting.entries)
+        hashes = self._chain(key, posting)
+        others = [
+            (other, member, self._chain(other, member))
+            for member in posting.others
+            for other in [(key[0], member.member_id)]
+        ]
         # From here on nothing can fail: a command is taken in as a whole or not at all.
-        for entry, digest in zip(posting.entries, hashes, strict=True):
-            self._entries.append((entry, digest))
-            self.posted.append(entry)
-            if entry.kind == "PURCHASE":
-                reference = PurchaseRef(entry.member_id, entry.sequence)
-                self._purchases.setdefault(key[0], {})[entry.purchase_id] = reference
-                self._new_purchases.append(
-                    (key[0], entry.purchase_id, entry.member_id, entry.sequence)
-                )
-            self._heads[key] = digest
-        if posting.entries:  # else nothing was due, perhaps for a member who does not exist
-            self._accounts[key] = posting.account
+        self._append(key, posting, hashes)
+        for other, member, other_hashes in others:
+            self._append(other, member, other_hashes)
+        for promotion_id, points in posting.spent.items():
+            self._budgets[key[0]][promotion_id] += points
+            self._spent.add((key[0], promotion_id))
+        if isinstance(command, Settle) and key in self._accounts:
+            self._redated.add(key)
         own = tuple(posting.entries[posting.own :])
         receipt = Receipt(
             entries=own,
@@ -223,6 +275,25 @@ class Batch:
             self.decided[request] = hashes[posting.own]
         return receipt
 
+    def _chain(self, key: MemberKey, posting: Posting) -> list[bytes]:
+        return chain(self._heads.get(key, GENESIS), posting.entries)
+
+    def _append(self, key: MemberKey, posting: Posting, hashes: Sequence[bytes]) -> None:
+        """Take in the entries of one member's page."""
+        for entry, digest in zip(posting.entries, hashes, strict=True):
+            self._entries.append((entry, digest))
+            self.posted.append(entry)
+            if entry.kind == "PURCHASE":
+                reference = PurchaseRef(entry.member_id, entry.sequence)
+                self._purchases.setdefault(key[0], {})[entry.purchase_id] = reference
+                self._new_purchases.append(
+                    (key[0], entry.purchase_id, entry.member_id, entry.sequence)
+                )
+            self._heads[key] = digest
+        self._due[key] = posting.due_time
+        if posting.entries:  # else nothing was due, perhaps for a member who does not exist
+            self._accounts[key] = posting.account
+
     def save(self, cursor: Cursor) -> None:
         """Append what was decided, in key order: no two services wait for each other's new rows."""
         journal.append(cursor, sorted(self._entries, key=_key_of))
@@ -230,13 +301,18 @@ class Batch:
     def commit(self, cursor: Cursor) -> None:
         """Change what that changes, and make it durable."""
         changed = [
-            journal.SavedAccount(key, self._old_versions.get(key, 0), account, self._heads[key])
+            journal.SavedAccount(
+                key, self._old_versions.get(key, 0), account, self._heads[key], self._due[key]
+            )
             for key, account in self._accounts.items()
             if account.version != self._old_versions.get(key, 0)
         ]
         changed.sort(key=lambda saved: saved.key)
         self.committing = True
-        journal.commit(cursor, changed, sorted(self._new_purchases), self._refusals)
+        budgets = [(*key, self._budgets[key[0]][key[1]]) for key in sorted(self._spent)]
+        unchanged = self._redated - {saved.key for saved in changed}
+        due = [(*key, self._due[key]) for key in sorted(unchanged)]
+        journal.commit(cursor, changed, sorted(self._new_purchases), self._refusals, budgets, due)
 
 
 def _key_of(sealed: tuple[Entry, bytes]) -> MemberKey:

@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator, Iterable
 from typing import TypeVar
 
 from ledger.core.commands import Command
-from ledger.core.decide import Context, decide
+from ledger.core.decide import decide
 from ledger.core.errors import LedgerError, MemberNotFound, invalid
 from ledger.core.model import PurchaseRef, balance_after
+from ledger.core.posting import Context
 from ledger.core.program import Program
 from ledger.engine import Engine
 from ledger.engine.batch import Item

@@ -35,6 +35,8 @@ MemberKey = tuple[str, str]
 RequestKey = tuple[str, str, str]
 #: (program_id, purchase_id)
 PurchaseKey = tuple[str, str]
+#: (program_id, promotion_id)
+BudgetKey = tuple[str, str]
 
 
 class BatchConflict(Exception):
@@ -62,6 +64,8 @@ class SavedAccount(NamedTuple):
     old_version: int
     account: Account
     head_hash: bytes
+    #: when time next changes it (µs); None: never
+    due_time: int | None
 
 
 class NewRefusal(NamedTuple):
@@ -136,6 +140,17 @@ def lock_clocks(cursor: Cursor, program_ids: Collection[str]) -> dict[str, tuple
     return {row[0]: (optional_instant(row[1]), row[2]) for row in cursor.fetchall()}
 
 
+def lock_budgets(cursor: Cursor, keys: Collection[BudgetKey]) -> dict[BudgetKey, int]:
+    """Points that promotions with a budget have given, kept from changing until the commit."""
+    ordered = _columns(sorted(keys), 2)
+    cursor.execute("EXECUTE lock_budgets (%s, %s)", ordered)
+    if cursor.rowcount < len(keys):
+        cursor.execute(
+            "EXECUTE open_budgets (%s, %s); EXECUTE lock_budgets (%s, %s)", (*ordered, *ordered)
+        )
+    return {(row[0], row[1]): row[2] for row in cursor.fetchall()}
+
+
 def find_entries(
     cursor: Cursor, ranges: Collection[tuple[str, str, int, int]]
 ) -> dict[MemberKey, dict[int, Sealed]]:
@@ -166,12 +181,16 @@ def commit(
     accounts: Iterable[SavedAccount],
     purchases: Sequence[tuple[str, str, str, int]],
     refusals: Sequence[NewRefusal],
+    budgets: Sequence[tuple[str, str, int]] = (),
+    due: Sequence[tuple[str, str, int | None]] = (),
 ) -> None:
     """Save what an appended batch changes, and COMMIT; believe only an answer that says so.
 
     All of it travels in one message: a statement that fails keeps the COMMIT from being run. An old
     account is changed only if it still has the version that was read. Purchases are (program_id,
-    purchase_id, member_id, sequence) of receipts that were credited.
+    purchase_id, member_id, sequence) of receipts that were credited; budgets (program_id,
+    promotion_id, points given by now); due (program_id, member_id, µs) of accounts that did not
+    change, but of which it may be noted wrongly when time changes them.
 
     A COMMIT that waits for a synchronous replica must not be cancelled: it would report success for
     what is not replicated. That of a failed transaction answers ROLLBACK without an error.
@@ -181,6 +200,8 @@ def commit(
         "insert_accounts": [],
         "insert_purchases": [*purchases],
         "insert_refusals": [_refusal_row(refusal) for refusal in refusals],
+        "update_budgets": [*budgets],
+        "update_due": [(*key, _due(instant)) for *key, instant in due],
     }
     for saved in accounts:
         row = _account_row(saved)
@@ -200,7 +221,6 @@ def commit(
 
 def _account_row(saved: SavedAccount) -> tuple[object, ...]:
     account = saved.account
-    due = account.due_time
     return (
         *saved.key,
         account.version,
@@ -208,10 +228,14 @@ def _account_row(saved: SavedAccount) -> tuple[object, ...]:
         account.held,
         account.tier_id,
         account.status,
-        None if due is None else sql_instant(due),
+        _due(saved.due_time),
         encode(account).decode(),
         saved.head_hash.hex(),
     )
+
+
+def _due(instant: int | None) -> str | None:
+    return None if instant is None else sql_instant(instant)
 
 
 def _refusal_row(new: NewRefusal) -> tuple[object, ...]:

@@ -38,6 +38,17 @@ SELECT p.program_id, p.clock_time,
     (SELECT max(r.version) FROM rules_versions r WHERE r.program_id = p.program_id)
 FROM programs p WHERE p.program_id = ANY($1) ORDER BY p.program_id FOR SHARE OF p;
 
+PREPARE lock_budgets (text[], text[]) AS
+SELECT b.program_id, b.promotion_id, b.spent
+FROM unnest($1, $2) AS k (program_id, promotion_id)
+JOIN promotion_budgets b USING (program_id, promotion_id)
+ORDER BY b.program_id, b.promotion_id FOR UPDATE OF b;
+
+PREPARE open_budgets (text[], text[]) AS
+INSERT INTO promotion_budgets (program_id, promotion_id, spent)
+SELECT program_id, promotion_id, 0 FROM unnest($1, $2) AS k (program_id, promotion_id)
+ON CONFLICT DO NOTHING;
+
 -- Members ($1, $2), requests ($3, $4, $5), purchases ($6, $7): whatever there is of them.
 PREPARE load (text[], text[], text[], text[], text[], text[], text[]) AS
 WITH r AS MATERIALIZED (
@@ -93,6 +104,22 @@ WITH written AS (
     RETURNING 1
 )
 {_REQUIRED};
+
+PREPARE update_budgets (text[], text[], bigint[]) AS
+WITH written AS (
+    UPDATE promotion_budgets b SET spent = n.spent
+    FROM unnest($1, $2, $3) AS n (program_id, promotion_id, spent)
+    WHERE b.program_id = n.program_id AND b.promotion_id = n.promotion_id
+    RETURNING 1
+)
+{_REQUIRED};
+
+-- When time next changes accounts, where that is not what was noted; nothing else of them changes.
+PREPARE update_due (text[], text[], timestamptz[]) AS
+UPDATE accounts a SET due_at = n.due_at
+FROM unnest($1, $2, $3) AS n (program_id, member_id, due_at)
+WHERE a.program_id = n.program_id AND a.member_id = n.member_id
+    AND a.due_at IS DISTINCT FROM n.due_at;
 
 PREPARE insert_purchases (text[], text[], text[], bigint[]) AS
 WITH written AS (

@@ -73,6 +73,8 @@ programs = Table(
     Column("member_key", LargeBinary, nullable=False),
     #: When the program was created.
     Column("create_time", Instant, nullable=False),
+    #: The latest rules version that due_at of every account takes into account.
+    Column("due_version", Integer, nullable=False, server_default=text("1")),
     PrimaryKeyConstraint("program_id", name="programs_pkey"),
 )
 
@@ -234,6 +236,20 @@ purchases = Table(
     #: Sequence of the entry, in that member's journal.
     Column("sequence", BigInteger, nullable=False),
     PrimaryKeyConstraint("program_id", "purchase_id", name="purchases_pkey"),
+)
+
+#: What promotions with a budget have given, over all members and rules versions.
+promotion_budgets = Table(
+    "promotion_budgets",
+    metadata,
+    #: The program.
+    Column("program_id", Key, nullable=False),
+    #: The promotion, as the rules name it.
+    Column("promotion_id", Key, nullable=False),
+    #: Points given so far.
+    Column("spent", BigInteger, nullable=False),
+    PrimaryKeyConstraint("program_id", "promotion_id", name="promotion_budgets_pkey"),
+    CheckConstraint("spent >= 0", name="promotion_budgets_spent_check"),
 )
 
 #: Tables whose rows are never changed nor deleted, whoever asks.
