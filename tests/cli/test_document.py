@@ -17,10 +17,10 @@ rules:
   earning:
     rate: {points: -1, per: 1.00}
     rounding: UP
-  tiers: {}
+  tears: {}
   bonuses:
     - {id: welcome, on: ENROLLMENT, points: 50}
-    - {id: welcome, on: BIRTHDAY, points: 50}
+    - {id: welcome, on: FULL_MOON, points: 50}
 more: 1
 """
 
@@ -55,7 +55,7 @@ def test_every_fault_is_reported_with_its_path(tmp_path: Path, cli: Cli) -> None
         "rules.earning.rate.points",
         "rules.earning.rate.per",
         "rules.earning.rounding",
-        "rules.tiers",
+        "rules.tears",
         "rules.bonuses[1].id",
         "rules.bonuses[1].on",
     }
@@ -113,6 +113,20 @@ def test_json_is_yaml_too_and_on_is_a_name(tmp_path: Path) -> None:
     assert read is not None
     assert read.rules["bonuses"][0]["on"] == "ENROLLMENT"
     assert read.program["clock_time"] == "2026-01-10T09:00:00Z"
+
+
+def test_dates_and_times_of_day_need_no_quotes(tmp_path: Path) -> None:
+    promotion = (
+        "    - {id: happy, points: 5, from: 2027-01-01, hours: {from: 09:00, until: 24:00}}\n"
+        "    - {id: later, points: 5, hours: {from: 15:00, until: 18:30}}\n"
+    )
+    read, violations = document.check(write(tmp_path, PROGRAM + "  promotions:\n" + promotion))
+
+    assert violations == []
+    assert read is not None
+    happy, later = read.rules["promotions"]
+    assert (happy["from"], happy["hours"]) == ("2027-01-01", {"from": "09:00", "until": "24:00"})
+    assert later["hours"] == {"from": "15:00", "until": "18:30"}
 
 
 def test_a_dumped_document_reads_the_same(tmp_path: Path) -> None:

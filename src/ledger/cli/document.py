@@ -70,6 +70,11 @@ for _first in "oO":
         if not tag.endswith(":bool")
     ]
 
+# YAML 1.1 reads 15:00 as 900, counting by sixty; in a promotion's hours it is a time of day.
+_TIME_OF_DAY = ("tag:yaml.org,2002:str", re.compile(r"\d\d?:\d\d$", re.ASCII))
+for _first in "0123456789":
+    _Loader.yaml_implicit_resolvers[_first].insert(0, _TIME_OF_DAY)
+
 
 def load(path: Path) -> ProgramDocument:
     """The document in a file. Raises CommandFailed with every fault (RULES_INVALID)."""

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from fractions import Fraction
+from typing import Final
 
 import msgspec
+
+from ledger.core.model import MAX_POINTS
+from ledger.core.section import Section
+
+WEEKDAYS: Final = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 
 
 class Hours(msgspec.Struct, frozen=True):
@@ -39,3 +46,60 @@ class Promotion(msgspec.Struct, frozen=True, kw_only=True):
     once_per_member: bool = False
     #: points it may ever give, over all members; None = no bound
     budget: int | None = None
+
+
+def read_promotion(
+    section: Section, rate: Fraction, levels: Sequence[str], excluded: Collection[str]
+) -> Promotion:
+    """One item of the list `promotions`; `levels` are the ids it may name as tiers.
+
+    `excluded` are the categories that earn nothing, with a promotion or without.
+    """
+    identifier = section.identifier("id")
+    multiplier = section.multiplier("multiplier", above_one=True)
+    points = section.integer("points", 1, MAX_POINTS)
+    if section.present and section.given("multiplier") == section.given("points"):
+        section.fault(None, "must have either a multiplier or points")
+    from_day = section.day("from")
+    until_day = section.day("until")
+    if from_day is not None and until_day is not None and until_day < from_day:
+        section.fault("until", "must not be before from")
+    weekdays = section.choices("weekdays", WEEKDAYS)
+    hours = _read_hours(section.section("hours"))
+    locations = section.texts("locations")
+    categories = section.texts("categories")
+    if categories and all(category in excluded for category in categories):
+        section.fault("categories", "earn nothing: all are in earning.exclude_categories")
+    return Promotion(
+        id=identifier,
+        multiplier=multiplier,
+        extra_rate=Fraction(0) if multiplier is None else rate * (multiplier - 1),
+        points=points,
+        from_day=from_day,
+        until_day=until_day,
+        weekdays=frozenset(WEEKDAYS.index(day) for day in weekdays),
+        hours=hours,
+        locations=frozenset(locations),
+        categories=frozenset(categories),
+        skus=frozenset(section.texts("skus")),
+        tiers=frozenset(_read_tiers(section, levels)),
+        once_per_member=section.flag("once_per_member"),
+        budget=section.integer("budget", 1, MAX_POINTS),
+    )
+
+
+def _read_hours(section: Section) -> Hours | None:
+    start = section.minute("from", required=True)
+    end = section.minute("until", required=True)
+    if start is None or end is None:
+        return None
+    if end <= start:
+        section.fault("until", "must be after from; hours past midnight are two promotions")
+    return Hours(start, end)
+
+
+def _read_tiers(section: Section, levels: Sequence[str]) -> list[str]:
+    if not levels and section.given("tiers"):
+        section.fault("tiers", "must not be given: the program has no tiers")
+        return []
+    return section.choices("tiers", levels)

@@ -182,8 +182,8 @@ def publish_rules(
     """Store the next rules version and answer its number.
 
     It takes effect at effective_time (µs): by default as soon as every process knows it, never
-    earlier than that or than the version before it. Raises PROGRAM_NOT_FOUND, RULES_INVALID,
-    VERSION_MISMATCH, EFFECTIVE_TIME_OUT_OF_RANGE.
+    earlier than that or than the version before it. Raises PROGRAM_NOT_FOUND, RULES_INVALID (also
+    when levels of the version before are gone), VERSION_MISMATCH, EFFECTIVE_TIME_OUT_OF_RANGE.
     """
     with _transaction(database) as connection:
         row = connection.execute(
@@ -191,9 +191,10 @@ def publish_rules(
         ).first()
         if row is None:
             raise ProgramNotFound(program_id=program_id)
-        read_rules(document, row.currency)
-        clock_time = optional_instant(row.clock_time)
         latest = list_rules_versions(connection, program_id, None, 1)[0]
+        previous = read_rules(json.loads(latest.document), row.currency)
+        read_rules(document, row.currency, previous)
+        clock_time = optional_instant(row.clock_time)
         if expected_version is not None and expected_version != latest.version:
             raise VersionMismatch(expected=expected_version, actual=latest.version)
         # Versions take effect in the order of their numbers.

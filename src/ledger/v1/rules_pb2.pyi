@@ -8,18 +8,24 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Rules(_message.Message):
-    __slots__ = ("earning", "expiry", "redemption", "members", "bonuses")
+    __slots__ = ("earning", "visits", "tiers", "expiry", "redemption", "members", "bonuses", "promotions")
     EARNING_FIELD_NUMBER: _ClassVar[int]
+    VISITS_FIELD_NUMBER: _ClassVar[int]
+    TIERS_FIELD_NUMBER: _ClassVar[int]
     EXPIRY_FIELD_NUMBER: _ClassVar[int]
     REDEMPTION_FIELD_NUMBER: _ClassVar[int]
     MEMBERS_FIELD_NUMBER: _ClassVar[int]
     BONUSES_FIELD_NUMBER: _ClassVar[int]
+    PROMOTIONS_FIELD_NUMBER: _ClassVar[int]
     earning: Earning
+    visits: Visits
+    tiers: Tiers
     expiry: Expiry
     redemption: Redemption
     members: Members
     bonuses: _containers.RepeatedCompositeFieldContainer[Bonus]
-    def __init__(self, earning: _Optional[_Union[Earning, _Mapping]] = ..., expiry: _Optional[_Union[Expiry, _Mapping]] = ..., redemption: _Optional[_Union[Redemption, _Mapping]] = ..., members: _Optional[_Union[Members, _Mapping]] = ..., bonuses: _Optional[_Iterable[_Union[Bonus, _Mapping]]] = ...) -> None: ...
+    promotions: _containers.RepeatedCompositeFieldContainer[Promotion]
+    def __init__(self, earning: _Optional[_Union[Earning, _Mapping]] = ..., visits: _Optional[_Union[Visits, _Mapping]] = ..., tiers: _Optional[_Union[Tiers, _Mapping]] = ..., expiry: _Optional[_Union[Expiry, _Mapping]] = ..., redemption: _Optional[_Union[Redemption, _Mapping]] = ..., members: _Optional[_Union[Members, _Mapping]] = ..., bonuses: _Optional[_Iterable[_Union[Bonus, _Mapping]]] = ..., promotions: _Optional[_Iterable[_Union[Promotion, _Mapping]]] = ...) -> None: ...
 
 class Earning(_message.Message):
     __slots__ = ("rate", "rounding", "exclude_categories", "caps", "pending_days", "backdate_days")
@@ -51,6 +57,63 @@ class Earning(_message.Message):
     backdate_days: int
     def __init__(self, rate: _Optional[_Union[Earning.Rate, _Mapping]] = ..., rounding: _Optional[str] = ..., exclude_categories: _Optional[_Iterable[str]] = ..., caps: _Optional[_Union[Earning.Caps, _Mapping]] = ..., pending_days: _Optional[int] = ..., backdate_days: _Optional[int] = ...) -> None: ...
 
+class Visits(_message.Message):
+    __slots__ = ("minimum", "per_day")
+    MINIMUM_FIELD_NUMBER: _ClassVar[int]
+    PER_DAY_FIELD_NUMBER: _ClassVar[int]
+    minimum: str
+    per_day: int
+    def __init__(self, minimum: _Optional[str] = ..., per_day: _Optional[int] = ...) -> None: ...
+
+class Tiers(_message.Message):
+    __slots__ = ("period", "levels", "keep_months", "grace_days", "downgrade")
+    class Period(_message.Message):
+        __slots__ = ("rolling_days", "calendar_year", "membership_year")
+        class CalendarYear(_message.Message):
+            __slots__ = ()
+            def __init__(self) -> None: ...
+        class MembershipYear(_message.Message):
+            __slots__ = ()
+            def __init__(self) -> None: ...
+        ROLLING_DAYS_FIELD_NUMBER: _ClassVar[int]
+        CALENDAR_YEAR_FIELD_NUMBER: _ClassVar[int]
+        MEMBERSHIP_YEAR_FIELD_NUMBER: _ClassVar[int]
+        rolling_days: int
+        calendar_year: Tiers.Period.CalendarYear
+        membership_year: Tiers.Period.MembershipYear
+        def __init__(self, rolling_days: _Optional[int] = ..., calendar_year: _Optional[_Union[Tiers.Period.CalendarYear, _Mapping]] = ..., membership_year: _Optional[_Union[Tiers.Period.MembershipYear, _Mapping]] = ...) -> None: ...
+    PERIOD_FIELD_NUMBER: _ClassVar[int]
+    LEVELS_FIELD_NUMBER: _ClassVar[int]
+    KEEP_MONTHS_FIELD_NUMBER: _ClassVar[int]
+    GRACE_DAYS_FIELD_NUMBER: _ClassVar[int]
+    DOWNGRADE_FIELD_NUMBER: _ClassVar[int]
+    period: Tiers.Period
+    levels: _containers.RepeatedCompositeFieldContainer[Level]
+    keep_months: int
+    grace_days: int
+    downgrade: str
+    def __init__(self, period: _Optional[_Union[Tiers.Period, _Mapping]] = ..., levels: _Optional[_Iterable[_Union[Level, _Mapping]]] = ..., keep_months: _Optional[int] = ..., grace_days: _Optional[int] = ..., downgrade: _Optional[str] = ...) -> None: ...
+
+class Level(_message.Message):
+    __slots__ = ("id", "name", "visits", "spend", "match", "multiplier", "benefits", "entry_bonus")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VISITS_FIELD_NUMBER: _ClassVar[int]
+    SPEND_FIELD_NUMBER: _ClassVar[int]
+    MATCH_FIELD_NUMBER: _ClassVar[int]
+    MULTIPLIER_FIELD_NUMBER: _ClassVar[int]
+    BENEFITS_FIELD_NUMBER: _ClassVar[int]
+    ENTRY_BONUS_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    name: str
+    visits: int
+    spend: str
+    match: str
+    multiplier: str
+    benefits: _containers.RepeatedScalarFieldContainer[str]
+    entry_bonus: int
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., visits: _Optional[int] = ..., spend: _Optional[str] = ..., match: _Optional[str] = ..., multiplier: _Optional[str] = ..., benefits: _Optional[_Iterable[str]] = ..., entry_bonus: _Optional[int] = ...) -> None: ...
+
 class Expiry(_message.Message):
     __slots__ = ("after_months",)
     AFTER_MONTHS_FIELD_NUMBER: _ClassVar[int]
@@ -77,13 +140,65 @@ class Members(_message.Message):
     def __init__(self, auto_enroll: _Optional[bool] = ...) -> None: ...
 
 class Bonus(_message.Message):
-    __slots__ = ("id", "on", "points", "expires_days")
+    __slots__ = ("id", "on", "points", "expires_days", "n", "amount", "activity", "per_member", "referee_points")
+    class Limit(_message.Message):
+        __slots__ = ("count", "days")
+        COUNT_FIELD_NUMBER: _ClassVar[int]
+        DAYS_FIELD_NUMBER: _ClassVar[int]
+        count: int
+        days: int
+        def __init__(self, count: _Optional[int] = ..., days: _Optional[int] = ...) -> None: ...
     ID_FIELD_NUMBER: _ClassVar[int]
     ON_FIELD_NUMBER: _ClassVar[int]
     POINTS_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_DAYS_FIELD_NUMBER: _ClassVar[int]
+    N_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    ACTIVITY_FIELD_NUMBER: _ClassVar[int]
+    PER_MEMBER_FIELD_NUMBER: _ClassVar[int]
+    REFEREE_POINTS_FIELD_NUMBER: _ClassVar[int]
     id: str
     on: str
     points: int
     expires_days: int
-    def __init__(self, id: _Optional[str] = ..., on: _Optional[str] = ..., points: _Optional[int] = ..., expires_days: _Optional[int] = ...) -> None: ...
+    n: int
+    amount: str
+    activity: str
+    per_member: Bonus.Limit
+    referee_points: int
+    def __init__(self, id: _Optional[str] = ..., on: _Optional[str] = ..., points: _Optional[int] = ..., expires_days: _Optional[int] = ..., n: _Optional[int] = ..., amount: _Optional[str] = ..., activity: _Optional[str] = ..., per_member: _Optional[_Union[Bonus.Limit, _Mapping]] = ..., referee_points: _Optional[int] = ...) -> None: ...
+
+class Promotion(_message.Message):
+    __slots__ = ("id", "multiplier", "points", "until", "weekdays", "hours", "locations", "categories", "skus", "tiers", "once_per_member", "budget")
+    class Hours(_message.Message):
+        __slots__ = ("until",)
+        FROM_FIELD_NUMBER: _ClassVar[int]
+        UNTIL_FIELD_NUMBER: _ClassVar[int]
+        until: str
+        def __init__(self, until: _Optional[str] = ..., **kwargs) -> None: ...
+    ID_FIELD_NUMBER: _ClassVar[int]
+    MULTIPLIER_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    FROM_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_FIELD_NUMBER: _ClassVar[int]
+    WEEKDAYS_FIELD_NUMBER: _ClassVar[int]
+    HOURS_FIELD_NUMBER: _ClassVar[int]
+    LOCATIONS_FIELD_NUMBER: _ClassVar[int]
+    CATEGORIES_FIELD_NUMBER: _ClassVar[int]
+    SKUS_FIELD_NUMBER: _ClassVar[int]
+    TIERS_FIELD_NUMBER: _ClassVar[int]
+    ONCE_PER_MEMBER_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    multiplier: str
+    points: int
+    until: str
+    weekdays: _containers.RepeatedScalarFieldContainer[str]
+    hours: Promotion.Hours
+    locations: _containers.RepeatedScalarFieldContainer[str]
+    categories: _containers.RepeatedScalarFieldContainer[str]
+    skus: _containers.RepeatedScalarFieldContainer[str]
+    tiers: _containers.RepeatedScalarFieldContainer[str]
+    once_per_member: bool
+    budget: int
+    def __init__(self, id: _Optional[str] = ..., multiplier: _Optional[str] = ..., points: _Optional[int] = ..., until: _Optional[str] = ..., weekdays: _Optional[_Iterable[str]] = ..., hours: _Optional[_Union[Promotion.Hours, _Mapping]] = ..., locations: _Optional[_Iterable[str]] = ..., categories: _Optional[_Iterable[str]] = ..., skus: _Optional[_Iterable[str]] = ..., tiers: _Optional[_Iterable[str]] = ..., once_per_member: _Optional[bool] = ..., budget: _Optional[int] = ..., **kwargs) -> None: ...
