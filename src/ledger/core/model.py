@@ -95,9 +95,11 @@ class Progress(msgspec.Struct, frozen=True, array_like=True, gc=False):
     start_day: int
     #: at the start of this local day some of it will count no more; None: nothing counts yet
     by_day: int | None
-    #: of these, what still counts on the last day of the tier held
-    keep_visits: int
-    keep_spend: int
+    #: what of it still counts when the tier held is decided anew, and from which local day on
+    #: purchases do; 0: it is held for good
+    keep_visits: int = 0
+    keep_spend: int = 0
+    keep_day: int = 0
 
 
 class TierReason(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

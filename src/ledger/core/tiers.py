@@ -104,19 +104,30 @@ def progress(
     enroll_day: int,
 ) -> Progress:
     """What to tell about a standing: what counts, until when, and what of it still counts when the
-    tier held runs out."""
+    tier held is decided anew.
+
+    In a rolling period that is the day the grace is over; else the last day of validity, since the
+    next period begins at nothing.
+    """
     tiers = rules.tiers
     assert tiers is not None
     by_day = period_end(tiers, standing.end_day, enroll_day)
     if by_day is None and standing.first_day is not None:
         by_day = standing.first_day + tiers.rolling_days
-    keep_visits = keep_spend = 0
-    if state.valid_until is not None:
-        last_day = local_day(state.valid_until, zone) - 1
-        keep_start = period_start(tiers, max(last_day, standing.end_day), enroll_day)
-        keep_visits, keep_spend, _ = count(days, keep_start, rules.visits_per_day)
+    keep_visits = keep_spend = keep_day = 0
+    if state.valid_until is not None and state.grace_until is not None:
+        rolling = tiers.period == "rolling_days"
+        last_day = local_day(state.grace_until if rolling else state.valid_until - 1, zone)
+        keep_day = period_start(tiers, max(last_day, standing.end_day), enroll_day)
+        keep_visits, keep_spend, _ = count(days, keep_day, rules.visits_per_day)
     return Progress(
-        standing.visits, standing.spend, standing.start_day, by_day, keep_visits, keep_spend
+        standing.visits,
+        standing.spend,
+        standing.start_day,
+        by_day,
+        keep_visits,
+        keep_spend,
+        keep_day,
     )
 
 
