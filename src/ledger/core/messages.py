@@ -90,11 +90,12 @@ def _tier_change(entry: Entry, program: Program) -> str:
 
 def _balance(balance: Balance, program: Program) -> str:
     waiting = f", {balance.pending} more to come" if balance.pending else ""
-    line = f"Balance {balance.available}{waiting}."
     lot = balance.next_expiry
-    if lot is not None and lot.expire_time is not None:
-        line += f" {lot.points} of them until {_last_day(lot.expire_time, program)}."
-    return line
+    if lot is None or lot.expire_time is None:
+        return f"Balance {balance.available}{waiting}."
+    share = "all" if lot.points == balance.available else f"{lot.points} of them"
+    until = _last_day(lot.expire_time, program)
+    return f"Balance {balance.available}{waiting}, {share} to be used by {until}."
 
 
 def _ahead(status: TierStatus, program: Program, now: int) -> list[str]:
@@ -115,10 +116,9 @@ def _needed(missing: Missing, program: Program, now: int, purpose: str) -> str:
         asked.append(f"{format_minor(missing.spend, program.currency)}{more}")
     between = ""
     if missing.by_time is not None:
-        until = _last_day(missing.by_time, program)
-        between = (
-            f" by {until}" if more else f" from {_date(missing.from_time, program)} to {until}"
-        )
+        between = f" by {_last_day(missing.by_time, program)}"
+        if not more:
+            between = f" from {_date(missing.from_time, program)}{between}"
     return f"{(' or ' if missing.either else ' and ').join(asked)}{between} {purpose}."
 
 
