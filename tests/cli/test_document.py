@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib.resources import files
 from pathlib import Path
 
@@ -38,6 +39,20 @@ def test_the_demo_is_a_valid_document(cli: Cli) -> None:
 
     assert result.code == 0
     assert "bean-street" in result.out
+
+
+def test_what_the_guide_shows_is_valid(tmp_path: Path) -> None:
+    guide = Path(__file__).parents[2] / "docs" / "rules.md"
+    whole, *sections = re.findall(r"```yaml\n(.*?)```", guide.read_text(), re.DOTALL)
+    assert len(sections) == 2
+
+    for shown in ("", *sections):
+        # A section that is shown alone takes the place of that in the whole document.
+        name = shown.partition(":")[0]
+        base = whole.partition(f"  {name}:\n")[0] if shown else whole
+        text = base + "".join(f"  {line}\n" for line in shown.splitlines())
+        _, violations = document.check(write(tmp_path, text))
+        assert violations == []
 
 
 def test_every_fault_is_reported_with_its_path(tmp_path: Path, cli: Cli) -> None:
