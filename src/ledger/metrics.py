@@ -17,8 +17,8 @@ from ledger import __version__
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _BATCH_SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
-KINDS = ("ENROLLED", "PURCHASE", "BONUS", "EXPIRY", "ACTIVATION")
-COMMANDS = ("enroll_member", "record_purchase", "settle")
+KINDS = ("ENROLLED", "PURCHASE", "ACTIVITY", "BONUS", "EXPIRY", "ACTIVATION", "TIER_CHANGE")
+COMMANDS = ("enroll_member", "record_purchase", "record_activity", "override_tier", "settle")
 OUTCOMES = ("ok", "replayed", "refused", "error")
 PHASES = ("load", "decide", "save", "commit")
 RETRY_CAUSES = ("conflict", "lock_timeout", "connection", "bisect")
@@ -86,6 +86,11 @@ class Metrics:
         self.commit_unknown = Counter(
             "ledger_commit_unknown",
             "Commands answered COMMIT_UNKNOWN: the database was lost while committing",
+            registry=registry,
+        )
+        self.due_lag = Gauge(
+            "ledger_due_lag_seconds",
+            "Age of the oldest entry that time has made due and nobody has posted yet",
             registry=registry,
         )
         self.database_up = Gauge(

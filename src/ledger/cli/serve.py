@@ -88,6 +88,16 @@ def serve(
             rich_help_panel="Operation",
         ),
     ] = None,
+    scheduler_seconds: Annotated[
+        float | None,
+        typer.Option(
+            "--scheduler-seconds",
+            metavar="N",
+            help="Time between two looks for what has fallen due; 0: leave that to other servers. "
+            "Default: LEDGER_SCHEDULER_SECONDS, else 1.",
+            rich_help_panel="Operation",
+        ),
+    ] = None,
     allow_unsafe_database: options.AllowUnsafeDatabase = None,
     json: Annotated[
         bool,
@@ -123,6 +133,7 @@ def serve(
         log_level=log_level,
         queue_limit=queue_limit,
         batch_limit=batch_limit,
+        scheduler_seconds=scheduler_seconds,
         allow_unsafe_database=allow_unsafe_database,
     )
     if demo_file is not None:
@@ -145,6 +156,7 @@ def _serve(chosen: Settings, url: str, on_ready: Callable[[Server], None]) -> No
         http_address=chosen.http_address,
         queue_limit=chosen.queue_limit,
         batch_limit=chosen.batch_limit,
+        scheduler_seconds=chosen.scheduler_seconds,
         allow_unsafe_database=chosen.allow_unsafe_database,
     )
     try:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ledger.core.verify import verify_member
 from ledger.engine import Engine
-from ledger.rpc import convert
 from ledger.rpc.dispatch import Call
 from ledger.rpc.fields import Fields
+from ledger.rpc.wellknown import timestamp
 from ledger.store.queries import read_member, read_totals
 from ledger.v1 import audit_pb2
 
@@ -50,5 +50,5 @@ class AuditService:
             ],
             total_points=sum(totals.points.values()),
             entries=totals.entries,
-            as_of_time=convert.timestamp(totals.as_of_time),
+            as_of_time=timestamp(totals.as_of_time),
         )

@@ -9,11 +9,13 @@ from ledger.core.chain import canonical_form
 from ledger.core.errors import EntryNotFound, VersionMismatch
 from ledger.core.model import balance_of
 from ledger.core.program import Program
+from ledger.core.status import present_status
 from ledger.engine import Engine, settled
 from ledger.rpc import convert
 from ledger.rpc.dispatch import Call
 from ledger.rpc.fields import Fields, page_position, page_token
 from ledger.rpc.lookup import program_covering
+from ledger.rpc.tiers import fill_tier_status
 from ledger.store.queries import JournalEntry, read_entries, read_journal
 from ledger.v1 import balance_pb2, types_pb2
 
@@ -48,6 +50,17 @@ class BalanceService:
         # What time has changed since is shown but not yet an entry.
         balance = msgspec.structs.replace(balance, version=account.version)
         return convert.balance_message(balance, program)
+
+    async def GetTierStatus(
+        self, request: balance_pb2.GetTierStatusRequest, call: Call
+    ) -> types_pb2.TierStatus:
+        _member_fields(request).finish()
+        program, read = await self._engine.read(request.program_id, request.member_id)
+        now = self._engine.now(program, read.account)
+        account = settled(read.account, program, request.member_id, now)
+        message = types_pb2.TierStatus()
+        fill_tier_status(message, present_status(account, program, now), program)
+        return message
 
     async def ListEntries(
         self, request: balance_pb2.ListEntriesRequest, call: Call
@@ -108,6 +121,7 @@ class BalanceService:
 
 def _member_fields(
     request: balance_pb2.GetBalanceRequest
+    | balance_pb2.GetTierStatusRequest
     | balance_pb2.ListEntriesRequest
     | balance_pb2.GetEntryRequest,
 ) -> Fields:

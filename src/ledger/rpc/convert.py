@@ -5,25 +5,29 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from functools import lru_cache
+from calendar import monthrange
 from typing import Any
 
-from google.protobuf import json_format, timestamp_pb2
+from google.protobuf import json_format
 from google.protobuf.unknown_fields import UnknownFieldSet
-from google.type import money_pb2
 
-from ledger.core.commands import EnrollMember, RecordPurchase
+from ledger.core.commands import EnrollMember, OverrideTier, RecordActivity, RecordPurchase
 from ledger.core.earning import worth
 from ledger.core.errors import RulesInvalid, Violation
 from ledger.core.explain import describe
-from ledger.core.instants import SECOND
+from ledger.core.messages import messages
 from ledger.core.model import Balance, Entry, PurchaseLine, Receipt
-from ledger.core.money import CURRENCIES
 from ledger.core.program import Program
+from ledger.core.status import status_after
 from ledger.rpc.fields import Fields
+from ledger.rpc.tiers import fill_tier_change, fill_tier_status
+from ledger.rpc.wellknown import money, timestamp
 from ledger.v1 import member_pb2, points_pb2, program_pb2, rules_pb2, types_pb2
 
 MAX_LINES = 1_000
+#: characters of what an operator says
+MAX_REASON = 500
+_LEAP_YEAR = 2000
 
 #: the proto numbers of the kinds of entry, by the names that the journal uses
 KIND_NUMBERS = {
@@ -45,6 +49,8 @@ def enroll_member(request: member_pb2.EnrollMemberRequest, program: Program | No
         effective_time=fields.instant("effective_time", request),
         location_id=fields.text("location_id", request.location_id),
         terminal_id=fields.text("terminal_id", request.terminal_id),
+        birthday=_birthday(fields, request.birthday) if request.HasField("birthday") else 0,
+        referrer_member_id=fields.text("referrer_member_id", request.referrer_member_id),
     )
     fields.finish()
     return command
@@ -138,21 +144,6 @@ def _has_unknown_fields(message: Any) -> bool:
     return False
 
 
-@lru_cache(maxsize=4096)
-def timestamp(instant: int) -> timestamp_pb2.Timestamp:
-    """A Timestamp of microseconds, to be copied into a message and not to be changed."""
-    seconds, micros = divmod(instant, SECOND)
-    return timestamp_pb2.Timestamp(seconds=seconds, nanos=micros * 1_000)
-
-
-@lru_cache(maxsize=4096)
-def money(minor: int, currency: str) -> money_pb2.Money:
-    """Money of minor units, to be copied into a message and not to be changed."""
-    decimals = CURRENCIES[currency]
-    units, part = divmod(minor, 10**decimals)
-    return money_pb2.Money(currency_code=currency, units=units, nanos=part * 10 ** (9 - decimals))
-
-
 def receipt_message(receipt: Receipt, program: Program) -> types_pb2.Receipt:
     message = types_pb2.Receipt()
     fill_receipt(message, receipt, program)
@@ -182,6 +173,10 @@ def fill_receipt(message: types_pb2.Receipt, receipt: Receipt, program: Program)
         fill_entry(message.entries.add(), entry, program)
     fill_balance(message.balance, receipt.balance, program)
     message.replayed = receipt.replayed
+    status = status_after(receipt.entries, program)
+    if status is not None:
+        fill_tier_status(message.tier, status, program)
+    message.messages.extend(messages(receipt.entries, receipt.balance, program))
 
 
 def fill_balance(message: types_pb2.Balance, balance: Balance, program: Program) -> None:
@@ -250,6 +245,12 @@ def fill_entry(message: types_pb2.Entry, entry: Entry, program: Program) -> None
                 sku=bought.sku, category=bought.category, quantity=bought.quantity
             )
             row.amount.CopyFrom(money(bought.amount, currency))
+    if data.activity:
+        message.activity = data.activity
+    if data.related_member_id:
+        message.related_member_id = data.related_member_id
+    if data.why is not None and data.tier is not None:
+        fill_tier_change(message.tier_change, data.why, data.tier, entry, program)
 
 
 def program_message(program: Program) -> program_pb2.Program:
@@ -265,3 +266,50 @@ def program_message(program: Program) -> program_pb2.Program:
     if program.clock_time is not None:
         message.clock_time.CopyFrom(timestamp(program.clock_time))
     return message
+
+
+def record_activity(
+    request: points_pb2.RecordActivityRequest, program: Program | None
+) -> RecordActivity:
+    """The command of a request. Raises INVALID_FIELD; an unknown program is left to the caller."""
+    fields = Fields()
+    fields.program_id(request.program_id)
+    command = RecordActivity(
+        program_id=request.program_id,
+        member_id=fields.text("member_id", request.member_id, required=True),
+        request_id=fields.text("request_id", request.request_id, required=True),
+        activity=fields.text("activity", request.activity, required=True),
+        effective_time=fields.instant("effective_time", request),
+        location_id=fields.text("location_id", request.location_id),
+        terminal_id=fields.text("terminal_id", request.terminal_id),
+    )
+    fields.finish()
+    return command
+
+
+def override_tier(request: points_pb2.OverrideTierRequest, program: Program | None) -> OverrideTier:
+    """The command of a request. Raises INVALID_FIELD; an unknown program is left to the caller."""
+    fields = Fields()
+    fields.program_id(request.program_id)
+    command = OverrideTier(
+        program_id=request.program_id,
+        member_id=fields.text("member_id", request.member_id, required=True),
+        request_id=fields.text("request_id", request.request_id, required=True),
+        tier_id=fields.text("tier_id", request.tier_id, required=True),
+        reason=fields.text("reason", request.reason, required=True, most=MAX_REASON),
+        until_time=fields.instant("until_time", request, required=True) or 0,
+    )
+    fields.finish()
+    return command
+
+
+def _birthday(fields: Fields, birthday: member_pb2.Birthday) -> int:
+    """month * 100 + day, which 29 February may be."""
+    month, day = birthday.month, birthday.day
+    if not 1 <= month <= 12:
+        fields.fault("birthday.month", "must be from 1 to 12")
+        return 0
+    longest = monthrange(_LEAP_YEAR, month)[1]
+    if not 1 <= day <= longest:
+        fields.fault("birthday.day", f"must be from 1 to {longest} in month {month}")
+    return month * 100 + day

@@ -7,6 +7,7 @@ from ledger.rpc import convert
 from ledger.rpc.dispatch import Call
 from ledger.rpc.fields import Fields
 from ledger.rpc.lookup import program_covering, program_or_refuse
+from ledger.rpc.wellknown import timestamp
 from ledger.v1 import member_pb2, types_pb2
 
 
@@ -38,6 +39,6 @@ class MemberService:
             program_id=request.program_id,
             member_id=request.member_id,
             status=f"MEMBER_STATUS_{read.account.status}",
-            enroll_time=convert.timestamp(read.account.enroll_time),
+            enroll_time=timestamp(read.account.enroll_time),
             version=read.account.version,
         )

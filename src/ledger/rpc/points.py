@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
-from typing import TypeVar
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
-from ledger.core.commands import Command
-from ledger.core.decide import decide
+from ledger.core.commands import Command, RecordPurchase
+from ledger.core.decide import decide, other_member
 from ledger.core.errors import LedgerError, MemberNotFound, invalid
-from ledger.core.model import PurchaseRef, balance_after
+from ledger.core.messages import messages
+from ledger.core.model import Account, PurchaseRef, balance_after
 from ledger.core.posting import Context
 from ledger.core.program import Program
+from ledger.core.status import status_after
 from ledger.engine import Engine
 from ledger.engine.batch import Item
 from ledger.rpc import convert
 from ledger.rpc.dispatch import Call
 from ledger.rpc.lookup import program_covering, program_or_refuse
 from ledger.rpc.status import to_status
-from ledger.store.queries import ReadAccount, read_purchase
+from ledger.rpc.tiers import fill_tier_status
+from ledger.store.queries import read_budgets, read_purchase
 from ledger.v1 import points_pb2, types_pb2
 
 MAX_ITEMS = 1_000
 _ITEMS_BETWEEN_BREAKS = 100
 T = TypeVar("T")
+
+#: what makes a command of each write that a batch may hold
+_WRITES: Mapping[str, Callable[[Any, Program | None], Command]] = {
+    "enroll_member": convert.enroll_member,
+    "record_purchase": convert.record_purchase,
+    "record_activity": convert.record_activity,
+    "override_tier": convert.override_tier,
+}
 
 
 class PointsService:
@@ -35,12 +46,7 @@ class PointsService:
     async def RecordPurchase(
         self, request: points_pb2.RecordPurchaseRequest, call: Call
     ) -> types_pb2.Receipt:
-        program, command = await program_or_refuse(
-            self._engine, request.program_id, convert.record_purchase, request
-        )
-        receipt = await self._engine.submit(command, call.actor, call.deadline)
-        program = await program_covering(self._engine, program, receipt.entries)
-        return convert.receipt_message(receipt, program)
+        return await self._write(convert.record_purchase, request, call)
 
     async def PreviewPurchase(
         self, request: points_pb2.PreviewPurchaseRequest, call: Call
@@ -48,33 +54,34 @@ class PointsService:
         program, command = await program_or_refuse(
             self._engine, request.program_id, convert.record_purchase, request
         )
-        read: ReadAccount | None = None
-        try:
-            program, read = await self._engine.read(request.program_id, request.member_id)
-        except MemberNotFound:
-            program = await self._engine.run(self._engine.catalog.refresh, request.program_id)
-        credited = None
-        if request.purchase_id:
-            credited = await self._engine.query(
-                read_purchase, request.program_id, request.purchase_id
-            )
-        account = read.account if read is not None else None
-        context = Context(
-            program=program,
-            now=self._engine.now(program, account),
-            actor=call.actor,
-            purchases={request.purchase_id: PurchaseRef(*credited)} if credited else {},
-        )
+        program, account, context = await _look(self._engine, command, call.actor)
         posting = decide(account, command, context)
-        purchase = next(entry for entry in posting.entries if entry.kind == "PURCHASE")
+        own = posting.entries[posting.own :]
+        purchase = next(entry for entry in own if entry.kind == "PURCHASE")
         message = convert.entry_message(purchase, program)
-        return points_pb2.PreviewPurchaseResponse(
+        balance = balance_after(own[-1])
+        response = points_pb2.PreviewPurchaseResponse(
             points=message.points,
             breakdown=message.breakdown,
             lots=message.lots,
             eligible_amount=message.eligible_amount,
-            balance=convert.balance_message(balance_after(posting.entries[-1]), program),
+            balance=convert.balance_message(balance, program),
+            messages=messages(own, balance, program),
         )
+        status = status_after(own, program)
+        if status is not None:
+            fill_tier_status(response.tier, status, program)
+        return response
+
+    async def RecordActivity(
+        self, request: points_pb2.RecordActivityRequest, call: Call
+    ) -> types_pb2.Receipt:
+        return await self._write(convert.record_activity, request, call)
+
+    async def OverrideTier(
+        self, request: points_pb2.OverrideTierRequest, call: Call
+    ) -> types_pb2.Receipt:
+        return await self._write(convert.override_tier, request, call)
 
     async def BatchWrite(
         self, request: points_pb2.BatchWriteRequest, call: Call
@@ -103,23 +110,55 @@ class PointsService:
         return response
 
     async def _command(self, item: points_pb2.BatchWriteItem) -> tuple[Program, Command]:
-        match item.WhichOneof("write"):
-            case "enroll_member":
-                return await program_or_refuse(
-                    self._engine,
-                    item.enroll_member.program_id,
-                    convert.enroll_member,
-                    item.enroll_member,
-                )
-            case "record_purchase":
-                return await program_or_refuse(
-                    self._engine,
-                    item.record_purchase.program_id,
-                    convert.record_purchase,
-                    item.record_purchase,
-                )
-            case _:
-                raise invalid("items", "each item must hold one write")
+        name = item.WhichOneof("write")
+        if name is None:
+            raise invalid("items", "each item must hold one write")
+        request = getattr(item, name)
+        return await program_or_refuse(self._engine, request.program_id, _WRITES[name], request)
+
+    async def _write(
+        self, read: Callable[[Any, Program | None], Command], request: Any, call: Call
+    ) -> types_pb2.Receipt:
+        """The receipt of a request that `read` makes a command of."""
+        program, command = await program_or_refuse(self._engine, request.program_id, read, request)
+        receipt = await self._engine.submit(command, call.actor, call.deadline)
+        program = await program_covering(self._engine, program, receipt.entries)
+        return convert.receipt_message(receipt, program)
+
+
+async def _look(
+    engine: Engine, command: RecordPurchase, actor: str
+) -> tuple[Program, Account | None, Context]:
+    """What a purchase would be decided on if it were recorded now.
+
+    Raises PROGRAM_NOT_FOUND.
+    """
+    program_id = command.program_id
+    account: Account | None = None
+    try:
+        program, read = await engine.read(program_id, command.member_id)
+        account = read.account
+    except MemberNotFound:
+        program = await engine.run(engine.catalog.refresh, program_id)
+    now = engine.now(program, account)
+    purchases, others, budgets = {}, {}, {}
+    if command.purchase_id:
+        credited = await engine.query(read_purchase, program_id, command.purchase_id)
+        if credited:
+            purchases[command.purchase_id] = PurchaseRef(*credited)
+    if other := other_member(account, command):
+        others[other] = (await engine.read(program_id, other))[1].account
+    if program.budgeted(now):
+        budgets = await engine.query(read_budgets, program_id)
+    context = Context(
+        program=program,
+        now=now,
+        actor=actor,
+        purchases=purchases,
+        others=others,
+        budgets=budgets,
+    )
+    return program, account, context
 
 
 async def _politely(items: Iterable[T]) -> AsyncIterator[T]:

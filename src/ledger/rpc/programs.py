@@ -15,8 +15,10 @@ from ledger.metrics import Metrics
 from ledger.rpc import convert
 from ledger.rpc.dispatch import Call
 from ledger.rpc.fields import Fields, page_position, page_token
-from ledger.scheduler import settle_due
+from ledger.rpc.wellknown import timestamp
+from ledger.scheduler import note_due, settle_due
 from ledger.store import programs as store
+from ledger.store.queries import read_due_version
 from ledger.v1 import program_pb2, rules_pb2
 
 
@@ -137,6 +139,10 @@ class ProgramService:
         assert clock_time is not None
         program_id = request.program_id
         await self._engine.run(store.advance_clock, self._engine.database, program_id, clock_time)
+        program = await self._engine.run(self._engine.catalog.refresh, program_id)
+        version = program.versions[-1].version
+        if await self._engine.query(read_due_version, program_id) < version:
+            await note_due(self._engine, program_id, version)
         posted = await settle_due(self._engine, program_id, clock_time, call.actor)
         return program_pb2.AdvanceClockResponse(
             program=await self._program(program_id), posted_entries=posted
@@ -151,8 +157,8 @@ def _version_message(row: sa.Row[Any]) -> program_pb2.RulesVersion:
     return program_pb2.RulesVersion(
         program_id=row.program_id,
         version=row.version,
-        effective_time=convert.timestamp(to_instant(row.effective_time)),
-        create_time=convert.timestamp(to_instant(row.create_time)),
+        effective_time=timestamp(to_instant(row.effective_time)),
+        create_time=timestamp(to_instant(row.create_time)),
         actor=row.actor,
         rules=json_format.ParseDict(json.loads(row.document), rules_pb2.Rules()),
     )

@@ -22,6 +22,7 @@ from ledger.rpc.http_server import HttpServer
 from ledger.rpc.members import MemberService
 from ledger.rpc.points import PointsService
 from ledger.rpc.programs import ProgramService
+from ledger.scheduler import Scheduler
 from ledger.store.database import open_database
 from ledger.store.migrate import require_current
 from ledger.store.programs import list_programs
@@ -47,6 +48,8 @@ class ServeOptions:
     queue_limit: int = 10_000
     #: commands written in one transaction
     batch_limit: int = 1_000
+    #: between two looks for what has fallen due; 0: this server does not look
+    scheduler_seconds: float = 1.0
     #: accept a database that may lose what it acknowledged (tests only)
     allow_unsafe_database: bool = False
 
@@ -85,6 +88,8 @@ class Server:
         self._http = HttpServer(
             self._dispatcher, self._metrics, options.http_address, DEVELOPER, self._is_ready
         )
+        self._scheduler = Scheduler(self.engine, self._metrics, options.scheduler_seconds)
+        self._schedules = options.scheduler_seconds > 0
         self.grpc_port = self._grpc.port
         self.http_port = self._http.port
         self._stopping = False
@@ -93,11 +98,14 @@ class Server:
         await self._grpc.start()
         await self._http.start()
         self._metrics.database_up.set(1)
+        if self._schedules:
+            self._scheduler.start()
         log.info("serving", grpc_port=self.grpc_port, http_port=self.http_port)
 
     async def stop(self) -> None:
         """Leave the load balancer, finish what was accepted, then let go of the database."""
         self._stopping = True
+        await self._scheduler.stop()
         await self._grpc.leave()
         self._dispatcher.stop()
         # When gRPC stops, it answers CANCELLED, which no client repeats, to calls that it has read

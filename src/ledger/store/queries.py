@@ -22,6 +22,9 @@ ACCOUNT_COLUMNS = (
     "a.version, a.available, a.held, a.tier_id, a.status, a.due_at, a.state, a.head_hash"
 )
 
+#: of the advisory lock that one scheduler at a time holds: "ledger due" in a number
+_SCHEDULER_LOCK = 0x1ED6E8D0E
+
 
 class ReadAccount(NamedTuple):
     """An account as it stands, with what a sandbox adds: its clock (µs) and rules version."""
@@ -150,6 +153,14 @@ def read_purchase(
     return None if row is None else (row[0], row[1])
 
 
+def read_budgets(connection: sa.Connection, program_id: str) -> dict[str, int]:
+    """Points that a program's promotions with a budget have given so far, by promotion."""
+    rows = connection.exec_driver_sql(
+        "SELECT promotion_id, spent FROM promotion_budgets WHERE program_id = %s", (program_id,)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
 def read_due(connection: sa.Connection, program_id: str, until: int, limit: int) -> list[str]:
     """Members of a program for whom something falls due by an instant (µs), soonest first."""
     rows = connection.exec_driver_sql(
@@ -158,6 +169,71 @@ def read_due(connection: sa.Connection, program_id: str, until: int, limit: int)
         (program_id, to_datetime(until), limit),
     )
     return [row[0] for row in rows]
+
+
+def read_due_programs(connection: sa.Connection, now: int) -> list[tuple[str, int]]:
+    """Programs in real time in which something fell due by `now` (µs), and since when it is."""
+    rows = connection.exec_driver_sql(
+        "SELECT program_id, due_at FROM (SELECT p.program_id, (SELECT min(a.due_at) FROM accounts a"
+        " WHERE a.program_id = p.program_id AND a.due_at IS NOT NULL) AS due_at FROM programs p"
+        " WHERE NOT p.sandbox) AS soonest WHERE due_at <= %s ORDER BY due_at",
+        (to_datetime(now),),
+    )
+    return [(row[0], to_instant(row[1])) for row in rows]
+
+
+def read_outdated(connection: sa.Connection, published_by: int) -> list[tuple[str, int]]:
+    """Programs in real time with rules, published by an instant (µs), that due_at of their accounts
+    does not take into account yet; with the latest version of these."""
+    rows = connection.exec_driver_sql(
+        "SELECT p.program_id, max(r.version) FROM programs p JOIN rules_versions r"
+        " ON r.program_id = p.program_id AND r.version > p.due_version AND r.create_time <= %s"
+        " WHERE NOT p.sandbox GROUP BY p.program_id",
+        (to_datetime(published_by),),
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+def read_due_version(connection: sa.Connection, program_id: str) -> int:
+    """The latest rules version that due_at of a program's accounts takes into account."""
+    query = "SELECT due_version FROM programs WHERE program_id = %s"
+    return int(connection.exec_driver_sql(query, (program_id,)).scalar_one())
+
+
+def save_due_version(connection: sa.Connection, program_id: str, version: int) -> None:
+    """Note that due_at of all accounts of a program takes a rules version into account."""
+    connection.exec_driver_sql(
+        "UPDATE programs SET due_version = %s WHERE program_id = %s AND due_version < %s",
+        (version, program_id, version),
+    )
+
+
+def read_members(connection: sa.Connection, program_id: str, after: str, limit: int) -> list[str]:
+    """Members of a program in the order of their ids, beginning behind `after`."""
+    rows = connection.exec_driver_sql(
+        "SELECT member_id FROM accounts WHERE program_id = %s AND member_id > %s"
+        " ORDER BY member_id LIMIT %s",
+        (program_id, after, limit),
+    )
+    return [row[0] for row in rows]
+
+
+def lock_scheduler(database: sa.Engine) -> sa.Connection | None:
+    """A connection that holds the right to post what is due, to be closed; None: another has it.
+
+    The lock ends with its transaction, also when the connection is lost.
+    """
+    connection = database.execution_options(isolation_level="READ COMMITTED").connect()
+    try:
+        connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+        query = f"SELECT pg_try_advisory_xact_lock({_SCHEDULER_LOCK})"
+        if connection.exec_driver_sql(query).scalar_one():
+            return connection
+    except BaseException:
+        connection.close()
+        raise
+    connection.close()
+    return None
 
 
 def read_totals(connection: sa.Connection, program_id: str) -> Totals:

@@ -23,6 +23,14 @@ class GetBalanceRequest(_message.Message):
     min_version: int
     def __init__(self, program_id: _Optional[str] = ..., member_id: _Optional[str] = ..., as_of_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., min_version: _Optional[int] = ...) -> None: ...
 
+class GetTierStatusRequest(_message.Message):
+    __slots__ = ("program_id", "member_id")
+    PROGRAM_ID_FIELD_NUMBER: _ClassVar[int]
+    MEMBER_ID_FIELD_NUMBER: _ClassVar[int]
+    program_id: str
+    member_id: str
+    def __init__(self, program_id: _Optional[str] = ..., member_id: _Optional[str] = ...) -> None: ...
+
 class ListEntriesRequest(_message.Message):
     __slots__ = ("program_id", "member_id", "page_size", "page_token", "kinds", "purchase_id", "include_canonical_form")
     PROGRAM_ID_FIELD_NUMBER: _ClassVar[int]

@@ -45,6 +45,11 @@ class BalanceServiceStub:
                 request_serializer=ledger_dot_v1_dot_balance__pb2.GetBalanceRequest.SerializeToString,
                 response_deserializer=ledger_dot_v1_dot_types__pb2.Balance.FromString,
                 _registered_method=True)
+        self.GetTierStatus = channel.unary_unary(
+                '/ledger.v1.BalanceService/GetTierStatus',
+                request_serializer=ledger_dot_v1_dot_balance__pb2.GetTierStatusRequest.SerializeToString,
+                response_deserializer=ledger_dot_v1_dot_types__pb2.TierStatus.FromString,
+                _registered_method=True)
         self.ListEntries = channel.unary_unary(
                 '/ledger.v1.BalanceService/ListEntries',
                 request_serializer=ledger_dot_v1_dot_balance__pb2.ListEntriesRequest.SerializeToString,
@@ -74,6 +79,16 @@ class BalanceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetTierStatus(self, request, context):
+        """Answers the tier a member holds now, until when, what counts towards it, and what is missing for
+        the next one and for keeping this one. A program without tiers has nothing to say: every field
+        of the answer is then empty.
+        Errors: INVALID_ARGUMENT (INVALID_FIELD), NOT_FOUND (PROGRAM_NOT_FOUND, MEMBER_NOT_FOUND).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListEntries(self, request, context):
         """Lists a member's entries, newest first.
         Errors: INVALID_ARGUMENT (INVALID_FIELD), NOT_FOUND (PROGRAM_NOT_FOUND, MEMBER_NOT_FOUND).
@@ -98,6 +113,11 @@ def add_BalanceServiceServicer_to_server(servicer, server):
                     servicer.GetBalance,
                     request_deserializer=ledger_dot_v1_dot_balance__pb2.GetBalanceRequest.FromString,
                     response_serializer=ledger_dot_v1_dot_types__pb2.Balance.SerializeToString,
+            ),
+            'GetTierStatus': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTierStatus,
+                    request_deserializer=ledger_dot_v1_dot_balance__pb2.GetTierStatusRequest.FromString,
+                    response_serializer=ledger_dot_v1_dot_types__pb2.TierStatus.SerializeToString,
             ),
             'ListEntries': grpc.unary_unary_rpc_method_handler(
                     servicer.ListEntries,
@@ -142,6 +162,33 @@ class BalanceService:
             '/ledger.v1.BalanceService/GetBalance',
             ledger_dot_v1_dot_balance__pb2.GetBalanceRequest.SerializeToString,
             ledger_dot_v1_dot_types__pb2.Balance.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTierStatus(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ledger.v1.BalanceService/GetTierStatus',
+            ledger_dot_v1_dot_balance__pb2.GetTierStatusRequest.SerializeToString,
+            ledger_dot_v1_dot_types__pb2.TierStatus.FromString,
             options,
             channel_credentials,
             insecure,

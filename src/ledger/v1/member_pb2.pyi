@@ -32,21 +32,33 @@ class Member(_message.Message):
     version: int
     def __init__(self, program_id: _Optional[str] = ..., member_id: _Optional[str] = ..., status: _Optional[_Union[MemberStatus, str]] = ..., enroll_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ...) -> None: ...
 
+class Birthday(_message.Message):
+    __slots__ = ("month", "day")
+    MONTH_FIELD_NUMBER: _ClassVar[int]
+    DAY_FIELD_NUMBER: _ClassVar[int]
+    month: int
+    day: int
+    def __init__(self, month: _Optional[int] = ..., day: _Optional[int] = ...) -> None: ...
+
 class EnrollMemberRequest(_message.Message):
-    __slots__ = ("request_id", "program_id", "member_id", "effective_time", "location_id", "terminal_id")
+    __slots__ = ("request_id", "program_id", "member_id", "effective_time", "location_id", "terminal_id", "birthday", "referrer_member_id")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     PROGRAM_ID_FIELD_NUMBER: _ClassVar[int]
     MEMBER_ID_FIELD_NUMBER: _ClassVar[int]
     EFFECTIVE_TIME_FIELD_NUMBER: _ClassVar[int]
     LOCATION_ID_FIELD_NUMBER: _ClassVar[int]
     TERMINAL_ID_FIELD_NUMBER: _ClassVar[int]
+    BIRTHDAY_FIELD_NUMBER: _ClassVar[int]
+    REFERRER_MEMBER_ID_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     program_id: str
     member_id: str
     effective_time: _timestamp_pb2.Timestamp
     location_id: str
     terminal_id: str
-    def __init__(self, request_id: _Optional[str] = ..., program_id: _Optional[str] = ..., member_id: _Optional[str] = ..., effective_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., location_id: _Optional[str] = ..., terminal_id: _Optional[str] = ...) -> None: ...
+    birthday: Birthday
+    referrer_member_id: str
+    def __init__(self, request_id: _Optional[str] = ..., program_id: _Optional[str] = ..., member_id: _Optional[str] = ..., effective_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., location_id: _Optional[str] = ..., terminal_id: _Optional[str] = ..., birthday: _Optional[_Union[Birthday, _Mapping]] = ..., referrer_member_id: _Optional[str] = ...) -> None: ...
 
 class GetMemberRequest(_message.Message):
     __slots__ = ("program_id", "member_id")

@@ -63,8 +63,8 @@ class MemberServiceServicer:
     def EnrollMember(self, request, context):
         """Enrolls a member and gives the bonuses of enrollment.
         Errors: INVALID_ARGUMENT (INVALID_FIELD), ALREADY_EXISTS (REQUEST_ID_REUSED,
-        MEMBER_ALREADY_ENROLLED), NOT_FOUND (PROGRAM_NOT_FOUND), FAILED_PRECONDITION
-        (EFFECTIVE_TIME_OUT_OF_RANGE).
+        MEMBER_ALREADY_ENROLLED), NOT_FOUND (PROGRAM_NOT_FOUND; MEMBER_NOT_FOUND: the referrer),
+        FAILED_PRECONDITION (EFFECTIVE_TIME_OUT_OF_RANGE).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

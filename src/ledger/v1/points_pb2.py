@@ -30,7 +30,7 @@ from ledger.v1 import member_pb2 as ledger_dot_v1_dot_member__pb2
 from ledger.v1 import types_pb2 as ledger_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16ledger/v1/points.proto\x12\tledger.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x17google/type/money.proto\x1a\x16ledger/v1/member.proto\x1a\x15ledger/v1/types.proto\"\xaf\x02\n\x15RecordPurchaseRequest\x12\x18\n\nrequest_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nprogram_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tmember_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x19\n\x0bpurchase_id\x18\x05 \x01(\tB\x04\xe2\x41\x01\x02\x12(\n\x06\x61mount\x18\x06 \x01(\x0b\x32\x12.google.type.MoneyB\x04\xe2\x41\x01\x02\x12&\n\x05lines\x18\x07 \x03(\x0b\x32\x17.ledger.v1.PurchaseLine\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0blocation_id\x18\t \x01(\t\x12\x13\n\x0bterminal_id\x18\n \x01(\t\"\x90\x02\n\x16PreviewPurchaseRequest\x12\x18\n\nprogram_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tmember_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x0bpurchase_id\x18\x05 \x01(\t\x12(\n\x06\x61mount\x18\x06 \x01(\x0b\x32\x12.google.type.MoneyB\x04\xe2\x41\x01\x02\x12&\n\x05lines\x18\x07 \x03(\x0b\x32\x17.ledger.v1.PurchaseLine\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0blocation_id\x18\t \x01(\t\x12\x13\n\x0bterminal_id\x18\n \x01(\t\"\xcc\x01\n\x17PreviewPurchaseResponse\x12\x0e\n\x06points\x18\x01 \x01(\x03\x12+\n\tbreakdown\x18\x02 \x03(\x0b\x32\x18.ledger.v1.BreakdownLine\x12\"\n\x04lots\x18\x03 \x03(\x0b\x32\x14.ledger.v1.LotChange\x12+\n\x0f\x65ligible_amount\x18\x04 \x01(\x0b\x32\x12.google.type.Money\x12#\n\x07\x62\x61lance\x18\x05 \x01(\x0b\x32\x12.ledger.v1.Balance\"\x8f\x01\n\x0e\x42\x61tchWriteItem\x12\x37\n\renroll_member\x18\x01 \x01(\x0b\x32\x1e.ledger.v1.EnrollMemberRequestH\x00\x12;\n\x0frecord_purchase\x18\x02 \x01(\x0b\x32 .ledger.v1.RecordPurchaseRequestH\x00\x42\x07\n\x05write\"C\n\x11\x42\x61tchWriteRequest\x12.\n\x05items\x18\x01 \x03(\x0b\x32\x19.ledger.v1.BatchWriteItemB\x04\xe2\x41\x01\x02\"i\n\x10\x42\x61tchWriteResult\x12%\n\x07receipt\x18\x01 \x01(\x0b\x32\x12.ledger.v1.ReceiptH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"B\n\x12\x42\x61tchWriteResponse\x12,\n\x07results\x18\x01 \x03(\x0b\x32\x1b.ledger.v1.BatchWriteResult2\x81\x02\n\rPointsService\x12\x46\n\x0eRecordPurchase\x12 .ledger.v1.RecordPurchaseRequest\x1a\x12.ledger.v1.Receipt\x12]\n\x0fPreviewPurchase\x12!.ledger.v1.PreviewPurchaseRequest\x1a\".ledger.v1.PreviewPurchaseResponse\"\x03\x90\x02\x01\x12I\n\nBatchWrite\x12\x1c.ledger.v1.BatchWriteRequest\x1a\x1d.ledger.v1.BatchWriteResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16ledger/v1/points.proto\x12\tledger.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x17google/type/money.proto\x1a\x16ledger/v1/member.proto\x1a\x15ledger/v1/types.proto\"\xaf\x02\n\x15RecordPurchaseRequest\x12\x18\n\nrequest_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nprogram_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tmember_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x19\n\x0bpurchase_id\x18\x05 \x01(\tB\x04\xe2\x41\x01\x02\x12(\n\x06\x61mount\x18\x06 \x01(\x0b\x32\x12.google.type.MoneyB\x04\xe2\x41\x01\x02\x12&\n\x05lines\x18\x07 \x03(\x0b\x32\x17.ledger.v1.PurchaseLine\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0blocation_id\x18\t \x01(\t\x12\x13\n\x0bterminal_id\x18\n \x01(\t\"\x90\x02\n\x16PreviewPurchaseRequest\x12\x18\n\nprogram_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tmember_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x0bpurchase_id\x18\x05 \x01(\t\x12(\n\x06\x61mount\x18\x06 \x01(\x0b\x32\x12.google.type.MoneyB\x04\xe2\x41\x01\x02\x12&\n\x05lines\x18\x07 \x03(\x0b\x32\x17.ledger.v1.PurchaseLine\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0blocation_id\x18\t \x01(\t\x12\x13\n\x0bterminal_id\x18\n \x01(\t\"\x83\x02\n\x17PreviewPurchaseResponse\x12\x0e\n\x06points\x18\x01 \x01(\x03\x12+\n\tbreakdown\x18\x02 \x03(\x0b\x32\x18.ledger.v1.BreakdownLine\x12\"\n\x04lots\x18\x03 \x03(\x0b\x32\x14.ledger.v1.LotChange\x12+\n\x0f\x65ligible_amount\x18\x04 \x01(\x0b\x32\x12.google.type.Money\x12#\n\x07\x62\x61lance\x18\x05 \x01(\x0b\x32\x12.ledger.v1.Balance\x12#\n\x04tier\x18\x06 \x01(\x0b\x32\x15.ledger.v1.TierStatus\x12\x10\n\x08messages\x18\x07 \x03(\t\"\xda\x01\n\x15RecordActivityRequest\x12\x18\n\nrequest_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nprogram_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tmember_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08\x61\x63tivity\x18\x05 \x01(\tB\x04\xe2\x41\x01\x02\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0blocation_id\x18\x07 \x01(\t\x12\x13\n\x0bterminal_id\x18\x08 \x01(\t\"\xc5\x01\n\x13OverrideTierRequest\x12\x18\n\nrequest_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nprogram_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tmember_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x15\n\x07tier_id\x18\x05 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06reason\x18\x06 \x01(\tB\x04\xe2\x41\x01\x02\x12\x34\n\nuntil_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x02\"\x85\x02\n\x0e\x42\x61tchWriteItem\x12\x37\n\renroll_member\x18\x01 \x01(\x0b\x32\x1e.ledger.v1.EnrollMemberRequestH\x00\x12;\n\x0frecord_purchase\x18\x02 \x01(\x0b\x32 .ledger.v1.RecordPurchaseRequestH\x00\x12;\n\x0frecord_activity\x18\x03 \x01(\x0b\x32 .ledger.v1.RecordActivityRequestH\x00\x12\x37\n\roverride_tier\x18\x07 \x01(\x0b\x32\x1e.ledger.v1.OverrideTierRequestH\x00\x42\x07\n\x05write\"C\n\x11\x42\x61tchWriteRequest\x12.\n\x05items\x18\x01 \x03(\x0b\x32\x19.ledger.v1.BatchWriteItemB\x04\xe2\x41\x01\x02\"i\n\x10\x42\x61tchWriteResult\x12%\n\x07receipt\x18\x01 \x01(\x0b\x32\x12.ledger.v1.ReceiptH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"B\n\x12\x42\x61tchWriteResponse\x12,\n\x07results\x18\x01 \x03(\x0b\x32\x1b.ledger.v1.BatchWriteResult2\x8d\x03\n\rPointsService\x12\x46\n\x0eRecordPurchase\x12 .ledger.v1.RecordPurchaseRequest\x1a\x12.ledger.v1.Receipt\x12]\n\x0fPreviewPurchase\x12!.ledger.v1.PreviewPurchaseRequest\x1a\".ledger.v1.PreviewPurchaseResponse\"\x03\x90\x02\x01\x12\x46\n\x0eRecordActivity\x12 .ledger.v1.RecordActivityRequest\x1a\x12.ledger.v1.Receipt\x12\x42\n\x0cOverrideTier\x12\x1e.ledger.v1.OverrideTierRequest\x1a\x12.ledger.v1.Receipt\x12I\n\nBatchWrite\x12\x1c.ledger.v1.BatchWriteRequest\x1a\x1d.ledger.v1.BatchWriteResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -53,6 +53,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PREVIEWPURCHASEREQUEST'].fields_by_name['member_id']._serialized_options = b'\342A\001\002'
   _globals['_PREVIEWPURCHASEREQUEST'].fields_by_name['amount']._loaded_options = None
   _globals['_PREVIEWPURCHASEREQUEST'].fields_by_name['amount']._serialized_options = b'\342A\001\002'
+  _globals['_RECORDACTIVITYREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_RECORDACTIVITYREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\002'
+  _globals['_RECORDACTIVITYREQUEST'].fields_by_name['program_id']._loaded_options = None
+  _globals['_RECORDACTIVITYREQUEST'].fields_by_name['program_id']._serialized_options = b'\342A\001\002'
+  _globals['_RECORDACTIVITYREQUEST'].fields_by_name['member_id']._loaded_options = None
+  _globals['_RECORDACTIVITYREQUEST'].fields_by_name['member_id']._serialized_options = b'\342A\001\002'
+  _globals['_RECORDACTIVITYREQUEST'].fields_by_name['activity']._loaded_options = None
+  _globals['_RECORDACTIVITYREQUEST'].fields_by_name['activity']._serialized_options = b'\342A\001\002'
+  _globals['_OVERRIDETIERREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_OVERRIDETIERREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\002'
+  _globals['_OVERRIDETIERREQUEST'].fields_by_name['program_id']._loaded_options = None
+  _globals['_OVERRIDETIERREQUEST'].fields_by_name['program_id']._serialized_options = b'\342A\001\002'
+  _globals['_OVERRIDETIERREQUEST'].fields_by_name['member_id']._loaded_options = None
+  _globals['_OVERRIDETIERREQUEST'].fields_by_name['member_id']._serialized_options = b'\342A\001\002'
+  _globals['_OVERRIDETIERREQUEST'].fields_by_name['tier_id']._loaded_options = None
+  _globals['_OVERRIDETIERREQUEST'].fields_by_name['tier_id']._serialized_options = b'\342A\001\002'
+  _globals['_OVERRIDETIERREQUEST'].fields_by_name['reason']._loaded_options = None
+  _globals['_OVERRIDETIERREQUEST'].fields_by_name['reason']._serialized_options = b'\342A\001\002'
+  _globals['_OVERRIDETIERREQUEST'].fields_by_name['until_time']._loaded_options = None
+  _globals['_OVERRIDETIERREQUEST'].fields_by_name['until_time']._serialized_options = b'\342A\001\002'
   _globals['_BATCHWRITEREQUEST'].fields_by_name['items']._loaded_options = None
   _globals['_BATCHWRITEREQUEST'].fields_by_name['items']._serialized_options = b'\342A\001\002'
   _globals['_POINTSSERVICE'].methods_by_name['PreviewPurchase']._loaded_options = None
@@ -62,15 +82,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PREVIEWPURCHASEREQUEST']._serialized_start=507
   _globals['_PREVIEWPURCHASEREQUEST']._serialized_end=779
   _globals['_PREVIEWPURCHASERESPONSE']._serialized_start=782
-  _globals['_PREVIEWPURCHASERESPONSE']._serialized_end=986
-  _globals['_BATCHWRITEITEM']._serialized_start=989
-  _globals['_BATCHWRITEITEM']._serialized_end=1132
-  _globals['_BATCHWRITEREQUEST']._serialized_start=1134
-  _globals['_BATCHWRITEREQUEST']._serialized_end=1201
-  _globals['_BATCHWRITERESULT']._serialized_start=1203
-  _globals['_BATCHWRITERESULT']._serialized_end=1308
-  _globals['_BATCHWRITERESPONSE']._serialized_start=1310
-  _globals['_BATCHWRITERESPONSE']._serialized_end=1376
-  _globals['_POINTSSERVICE']._serialized_start=1379
-  _globals['_POINTSSERVICE']._serialized_end=1636
+  _globals['_PREVIEWPURCHASERESPONSE']._serialized_end=1041
+  _globals['_RECORDACTIVITYREQUEST']._serialized_start=1044
+  _globals['_RECORDACTIVITYREQUEST']._serialized_end=1262
+  _globals['_OVERRIDETIERREQUEST']._serialized_start=1265
+  _globals['_OVERRIDETIERREQUEST']._serialized_end=1462
+  _globals['_BATCHWRITEITEM']._serialized_start=1465
+  _globals['_BATCHWRITEITEM']._serialized_end=1726
+  _globals['_BATCHWRITEREQUEST']._serialized_start=1728
+  _globals['_BATCHWRITEREQUEST']._serialized_end=1795
+  _globals['_BATCHWRITERESULT']._serialized_start=1797
+  _globals['_BATCHWRITERESULT']._serialized_end=1902
+  _globals['_BATCHWRITERESPONSE']._serialized_start=1904
+  _globals['_BATCHWRITERESPONSE']._serialized_end=1970
+  _globals['_POINTSSERVICE']._serialized_start=1973
+  _globals['_POINTSSERVICE']._serialized_end=2370
 # @@protoc_insertion_point(module_scope)

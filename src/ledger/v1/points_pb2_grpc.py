@@ -27,7 +27,7 @@ if _version_not_supported:
 
 
 class PointsServiceStub:
-    """What earns points.
+    """What earns points, and the tiers that come with it.
 
     Every method can also fail with UNAUTHENTICATED, PERMISSION_DENIED, DEADLINE_EXCEEDED,
     RESOURCE_EXHAUSTED and UNAVAILABLE (OVERLOADED, STORAGE_UNAVAILABLE, COMMIT_UNKNOWN,
@@ -52,6 +52,16 @@ class PointsServiceStub:
                 request_serializer=ledger_dot_v1_dot_points__pb2.PreviewPurchaseRequest.SerializeToString,
                 response_deserializer=ledger_dot_v1_dot_points__pb2.PreviewPurchaseResponse.FromString,
                 _registered_method=True)
+        self.RecordActivity = channel.unary_unary(
+                '/ledger.v1.PointsService/RecordActivity',
+                request_serializer=ledger_dot_v1_dot_points__pb2.RecordActivityRequest.SerializeToString,
+                response_deserializer=ledger_dot_v1_dot_types__pb2.Receipt.FromString,
+                _registered_method=True)
+        self.OverrideTier = channel.unary_unary(
+                '/ledger.v1.PointsService/OverrideTier',
+                request_serializer=ledger_dot_v1_dot_points__pb2.OverrideTierRequest.SerializeToString,
+                response_deserializer=ledger_dot_v1_dot_types__pb2.Receipt.FromString,
+                _registered_method=True)
         self.BatchWrite = channel.unary_unary(
                 '/ledger.v1.PointsService/BatchWrite',
                 request_serializer=ledger_dot_v1_dot_points__pb2.BatchWriteRequest.SerializeToString,
@@ -60,7 +70,7 @@ class PointsServiceStub:
 
 
 class PointsServiceServicer:
-    """What earns points.
+    """What earns points, and the tiers that come with it.
 
     Every method can also fail with UNAUTHENTICATED, PERMISSION_DENIED, DEADLINE_EXCEEDED,
     RESOURCE_EXHAUSTED and UNAVAILABLE (OVERLOADED, STORAGE_UNAVAILABLE, COMMIT_UNKNOWN,
@@ -83,6 +93,27 @@ class PointsServiceServicer:
         """Answers what RecordPurchase would post now, and writes nothing.
         Errors: INVALID_ARGUMENT (INVALID_FIELD), NOT_FOUND (PROGRAM_NOT_FOUND, MEMBER_NOT_FOUND),
         FAILED_PRECONDITION (PURCHASE_ALREADY_RECORDED, EFFECTIVE_TIME_OUT_OF_RANGE).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordActivity(self, request, context):
+        """Records something done that is no purchase, such as an answered survey, and posts the points
+        that the program's bonuses for it give, which are 0 once their limits are reached.
+        Errors: INVALID_ARGUMENT (INVALID_FIELD; also an activity that no bonus names), ALREADY_EXISTS
+        (REQUEST_ID_REUSED), NOT_FOUND (PROGRAM_NOT_FOUND, MEMBER_NOT_FOUND), FAILED_PRECONDITION
+        (EFFECTIVE_TIME_OUT_OF_RANGE).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def OverrideTier(self, request, context):
+        """Lets a member hold a tier until an instant, whatever was earned. What is earned meanwhile counts
+        beneath it, and ends the override when it comes up to it.
+        Errors: INVALID_ARGUMENT (INVALID_FIELD; also a tier that is not known or below the one held),
+        ALREADY_EXISTS (REQUEST_ID_REUSED), NOT_FOUND (PROGRAM_NOT_FOUND, MEMBER_NOT_FOUND).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -111,6 +142,16 @@ def add_PointsServiceServicer_to_server(servicer, server):
                     request_deserializer=ledger_dot_v1_dot_points__pb2.PreviewPurchaseRequest.FromString,
                     response_serializer=ledger_dot_v1_dot_points__pb2.PreviewPurchaseResponse.SerializeToString,
             ),
+            'RecordActivity': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordActivity,
+                    request_deserializer=ledger_dot_v1_dot_points__pb2.RecordActivityRequest.FromString,
+                    response_serializer=ledger_dot_v1_dot_types__pb2.Receipt.SerializeToString,
+            ),
+            'OverrideTier': grpc.unary_unary_rpc_method_handler(
+                    servicer.OverrideTier,
+                    request_deserializer=ledger_dot_v1_dot_points__pb2.OverrideTierRequest.FromString,
+                    response_serializer=ledger_dot_v1_dot_types__pb2.Receipt.SerializeToString,
+            ),
             'BatchWrite': grpc.unary_unary_rpc_method_handler(
                     servicer.BatchWrite,
                     request_deserializer=ledger_dot_v1_dot_points__pb2.BatchWriteRequest.FromString,
@@ -125,7 +166,7 @@ def add_PointsServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PointsService:
-    """What earns points.
+    """What earns points, and the tiers that come with it.
 
     Every method can also fail with UNAUTHENTICATED, PERMISSION_DENIED, DEADLINE_EXCEEDED,
     RESOURCE_EXHAUSTED and UNAVAILABLE (OVERLOADED, STORAGE_UNAVAILABLE, COMMIT_UNKNOWN,
@@ -178,6 +219,60 @@ class PointsService:
             '/ledger.v1.PointsService/PreviewPurchase',
             ledger_dot_v1_dot_points__pb2.PreviewPurchaseRequest.SerializeToString,
             ledger_dot_v1_dot_points__pb2.PreviewPurchaseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordActivity(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ledger.v1.PointsService/RecordActivity',
+            ledger_dot_v1_dot_points__pb2.RecordActivityRequest.SerializeToString,
+            ledger_dot_v1_dot_types__pb2.Receipt.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def OverrideTier(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ledger.v1.PointsService/OverrideTier',
+            ledger_dot_v1_dot_points__pb2.OverrideTierRequest.SerializeToString,
+            ledger_dot_v1_dot_types__pb2.Receipt.FromString,
             options,
             channel_credentials,
             insecure,

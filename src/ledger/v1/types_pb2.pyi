@@ -17,18 +17,37 @@ class EntryKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ENTRY_KIND_UNSPECIFIED: _ClassVar[EntryKind]
     ENTRY_KIND_ENROLLED: _ClassVar[EntryKind]
     ENTRY_KIND_PURCHASE: _ClassVar[EntryKind]
+    ENTRY_KIND_ACTIVITY: _ClassVar[EntryKind]
     ENTRY_KIND_BONUS: _ClassVar[EntryKind]
     ENTRY_KIND_EXPIRY: _ClassVar[EntryKind]
     ENTRY_KIND_ACTIVATION: _ClassVar[EntryKind]
+    ENTRY_KIND_TIER_CHANGE: _ClassVar[EntryKind]
+
+class TierChangeReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    TIER_CHANGE_REASON_UNSPECIFIED: _ClassVar[TierChangeReason]
+    TIER_CHANGE_REASON_PROMOTED: _ClassVar[TierChangeReason]
+    TIER_CHANGE_REASON_RENEWED: _ClassVar[TierChangeReason]
+    TIER_CHANGE_REASON_LOWERED: _ClassVar[TierChangeReason]
+    TIER_CHANGE_REASON_OVERRIDDEN: _ClassVar[TierChangeReason]
+    TIER_CHANGE_REASON_OVERRIDE_ENDED: _ClassVar[TierChangeReason]
 ENTRY_KIND_UNSPECIFIED: EntryKind
 ENTRY_KIND_ENROLLED: EntryKind
 ENTRY_KIND_PURCHASE: EntryKind
+ENTRY_KIND_ACTIVITY: EntryKind
 ENTRY_KIND_BONUS: EntryKind
 ENTRY_KIND_EXPIRY: EntryKind
 ENTRY_KIND_ACTIVATION: EntryKind
+ENTRY_KIND_TIER_CHANGE: EntryKind
+TIER_CHANGE_REASON_UNSPECIFIED: TierChangeReason
+TIER_CHANGE_REASON_PROMOTED: TierChangeReason
+TIER_CHANGE_REASON_RENEWED: TierChangeReason
+TIER_CHANGE_REASON_LOWERED: TierChangeReason
+TIER_CHANGE_REASON_OVERRIDDEN: TierChangeReason
+TIER_CHANGE_REASON_OVERRIDE_ENDED: TierChangeReason
 
 class Entry(_message.Message):
-    __slots__ = ("program_id", "member_id", "sequence", "kind", "points", "debit_account", "credit_account", "request_id", "cause_sequence", "purchase_id", "breakdown", "lots", "rules_version", "actor", "location_id", "terminal_id", "effective_time", "create_time", "available_points", "held_points", "tier_id", "previous_hash", "hash", "canonical_form", "amount", "eligible_amount", "lines")
+    __slots__ = ("program_id", "member_id", "sequence", "kind", "points", "debit_account", "credit_account", "request_id", "cause_sequence", "purchase_id", "breakdown", "lots", "rules_version", "actor", "location_id", "terminal_id", "effective_time", "create_time", "available_points", "held_points", "tier_id", "previous_hash", "hash", "canonical_form", "amount", "eligible_amount", "lines", "tier_change", "activity", "related_member_id")
     PROGRAM_ID_FIELD_NUMBER: _ClassVar[int]
     MEMBER_ID_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
@@ -56,6 +75,9 @@ class Entry(_message.Message):
     AMOUNT_FIELD_NUMBER: _ClassVar[int]
     ELIGIBLE_AMOUNT_FIELD_NUMBER: _ClassVar[int]
     LINES_FIELD_NUMBER: _ClassVar[int]
+    TIER_CHANGE_FIELD_NUMBER: _ClassVar[int]
+    ACTIVITY_FIELD_NUMBER: _ClassVar[int]
+    RELATED_MEMBER_ID_FIELD_NUMBER: _ClassVar[int]
     program_id: str
     member_id: str
     sequence: int
@@ -83,7 +105,36 @@ class Entry(_message.Message):
     amount: _money_pb2.Money
     eligible_amount: _money_pb2.Money
     lines: _containers.RepeatedCompositeFieldContainer[PurchaseLine]
-    def __init__(self, program_id: _Optional[str] = ..., member_id: _Optional[str] = ..., sequence: _Optional[int] = ..., kind: _Optional[_Union[EntryKind, str]] = ..., points: _Optional[int] = ..., debit_account: _Optional[str] = ..., credit_account: _Optional[str] = ..., request_id: _Optional[str] = ..., cause_sequence: _Optional[int] = ..., purchase_id: _Optional[str] = ..., breakdown: _Optional[_Iterable[_Union[BreakdownLine, _Mapping]]] = ..., lots: _Optional[_Iterable[_Union[LotChange, _Mapping]]] = ..., rules_version: _Optional[int] = ..., actor: _Optional[str] = ..., location_id: _Optional[str] = ..., terminal_id: _Optional[str] = ..., effective_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., available_points: _Optional[int] = ..., held_points: _Optional[int] = ..., tier_id: _Optional[str] = ..., previous_hash: _Optional[bytes] = ..., hash: _Optional[bytes] = ..., canonical_form: _Optional[bytes] = ..., amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., eligible_amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., lines: _Optional[_Iterable[_Union[PurchaseLine, _Mapping]]] = ...) -> None: ...
+    tier_change: TierChange
+    activity: str
+    related_member_id: str
+    def __init__(self, program_id: _Optional[str] = ..., member_id: _Optional[str] = ..., sequence: _Optional[int] = ..., kind: _Optional[_Union[EntryKind, str]] = ..., points: _Optional[int] = ..., debit_account: _Optional[str] = ..., credit_account: _Optional[str] = ..., request_id: _Optional[str] = ..., cause_sequence: _Optional[int] = ..., purchase_id: _Optional[str] = ..., breakdown: _Optional[_Iterable[_Union[BreakdownLine, _Mapping]]] = ..., lots: _Optional[_Iterable[_Union[LotChange, _Mapping]]] = ..., rules_version: _Optional[int] = ..., actor: _Optional[str] = ..., location_id: _Optional[str] = ..., terminal_id: _Optional[str] = ..., effective_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., available_points: _Optional[int] = ..., held_points: _Optional[int] = ..., tier_id: _Optional[str] = ..., previous_hash: _Optional[bytes] = ..., hash: _Optional[bytes] = ..., canonical_form: _Optional[bytes] = ..., amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., eligible_amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., lines: _Optional[_Iterable[_Union[PurchaseLine, _Mapping]]] = ..., tier_change: _Optional[_Union[TierChange, _Mapping]] = ..., activity: _Optional[str] = ..., related_member_id: _Optional[str] = ...) -> None: ...
+
+class TierChange(_message.Message):
+    __slots__ = ("reason", "from_tier_id", "to_tier_id", "visits", "spend", "visits_needed", "spend_needed", "period_start_time", "period_end_time", "valid_until_time", "note")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    FROM_TIER_ID_FIELD_NUMBER: _ClassVar[int]
+    TO_TIER_ID_FIELD_NUMBER: _ClassVar[int]
+    VISITS_FIELD_NUMBER: _ClassVar[int]
+    SPEND_FIELD_NUMBER: _ClassVar[int]
+    VISITS_NEEDED_FIELD_NUMBER: _ClassVar[int]
+    SPEND_NEEDED_FIELD_NUMBER: _ClassVar[int]
+    PERIOD_START_TIME_FIELD_NUMBER: _ClassVar[int]
+    PERIOD_END_TIME_FIELD_NUMBER: _ClassVar[int]
+    VALID_UNTIL_TIME_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    reason: TierChangeReason
+    from_tier_id: str
+    to_tier_id: str
+    visits: int
+    spend: _money_pb2.Money
+    visits_needed: int
+    spend_needed: _money_pb2.Money
+    period_start_time: _timestamp_pb2.Timestamp
+    period_end_time: _timestamp_pb2.Timestamp
+    valid_until_time: _timestamp_pb2.Timestamp
+    note: str
+    def __init__(self, reason: _Optional[_Union[TierChangeReason, str]] = ..., from_tier_id: _Optional[str] = ..., to_tier_id: _Optional[str] = ..., visits: _Optional[int] = ..., spend: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., visits_needed: _Optional[int] = ..., spend_needed: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., period_start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., period_end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., valid_until_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., note: _Optional[str] = ...) -> None: ...
 
 class BreakdownLine(_message.Message):
     __slots__ = ("rule", "description", "points")
@@ -148,12 +199,63 @@ class Balance(_message.Message):
     value: _money_pb2.Money
     def __init__(self, available_points: _Optional[int] = ..., held_points: _Optional[int] = ..., pending_points: _Optional[int] = ..., debt_points: _Optional[int] = ..., lifetime_points: _Optional[int] = ..., tier_id: _Optional[str] = ..., version: _Optional[int] = ..., as_of_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., next_expiry: _Optional[_Union[Balance.NextExpiry, _Mapping]] = ..., value: _Optional[_Union[_money_pb2.Money, _Mapping]] = ...) -> None: ...
 
+class TierStatus(_message.Message):
+    __slots__ = ("tier_id", "name", "benefits", "since_time", "valid_until_time", "grace_until_time", "overridden", "period_start_time", "period_end_time", "visits", "spend", "next", "keep")
+    class Missing(_message.Message):
+        __slots__ = ("tier_id", "visits_missing", "spend_missing", "by_time", "name", "either", "from_time")
+        TIER_ID_FIELD_NUMBER: _ClassVar[int]
+        VISITS_MISSING_FIELD_NUMBER: _ClassVar[int]
+        SPEND_MISSING_FIELD_NUMBER: _ClassVar[int]
+        BY_TIME_FIELD_NUMBER: _ClassVar[int]
+        NAME_FIELD_NUMBER: _ClassVar[int]
+        EITHER_FIELD_NUMBER: _ClassVar[int]
+        FROM_TIME_FIELD_NUMBER: _ClassVar[int]
+        tier_id: str
+        visits_missing: int
+        spend_missing: _money_pb2.Money
+        by_time: _timestamp_pb2.Timestamp
+        name: str
+        either: bool
+        from_time: _timestamp_pb2.Timestamp
+        def __init__(self, tier_id: _Optional[str] = ..., visits_missing: _Optional[int] = ..., spend_missing: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., by_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., name: _Optional[str] = ..., either: _Optional[bool] = ..., from_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    TIER_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    BENEFITS_FIELD_NUMBER: _ClassVar[int]
+    SINCE_TIME_FIELD_NUMBER: _ClassVar[int]
+    VALID_UNTIL_TIME_FIELD_NUMBER: _ClassVar[int]
+    GRACE_UNTIL_TIME_FIELD_NUMBER: _ClassVar[int]
+    OVERRIDDEN_FIELD_NUMBER: _ClassVar[int]
+    PERIOD_START_TIME_FIELD_NUMBER: _ClassVar[int]
+    PERIOD_END_TIME_FIELD_NUMBER: _ClassVar[int]
+    VISITS_FIELD_NUMBER: _ClassVar[int]
+    SPEND_FIELD_NUMBER: _ClassVar[int]
+    NEXT_FIELD_NUMBER: _ClassVar[int]
+    KEEP_FIELD_NUMBER: _ClassVar[int]
+    tier_id: str
+    name: str
+    benefits: _containers.RepeatedScalarFieldContainer[str]
+    since_time: _timestamp_pb2.Timestamp
+    valid_until_time: _timestamp_pb2.Timestamp
+    grace_until_time: _timestamp_pb2.Timestamp
+    overridden: bool
+    period_start_time: _timestamp_pb2.Timestamp
+    period_end_time: _timestamp_pb2.Timestamp
+    visits: int
+    spend: _money_pb2.Money
+    next: TierStatus.Missing
+    keep: TierStatus.Missing
+    def __init__(self, tier_id: _Optional[str] = ..., name: _Optional[str] = ..., benefits: _Optional[_Iterable[str]] = ..., since_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., valid_until_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., grace_until_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., overridden: _Optional[bool] = ..., period_start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., period_end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., visits: _Optional[int] = ..., spend: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., next: _Optional[_Union[TierStatus.Missing, _Mapping]] = ..., keep: _Optional[_Union[TierStatus.Missing, _Mapping]] = ...) -> None: ...
+
 class Receipt(_message.Message):
-    __slots__ = ("entries", "balance", "replayed")
+    __slots__ = ("entries", "balance", "tier", "replayed", "messages")
     ENTRIES_FIELD_NUMBER: _ClassVar[int]
     BALANCE_FIELD_NUMBER: _ClassVar[int]
+    TIER_FIELD_NUMBER: _ClassVar[int]
     REPLAYED_FIELD_NUMBER: _ClassVar[int]
+    MESSAGES_FIELD_NUMBER: _ClassVar[int]
     entries: _containers.RepeatedCompositeFieldContainer[Entry]
     balance: Balance
+    tier: TierStatus
     replayed: bool
-    def __init__(self, entries: _Optional[_Iterable[_Union[Entry, _Mapping]]] = ..., balance: _Optional[_Union[Balance, _Mapping]] = ..., replayed: _Optional[bool] = ...) -> None: ...
+    messages: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, entries: _Optional[_Iterable[_Union[Entry, _Mapping]]] = ..., balance: _Optional[_Union[Balance, _Mapping]] = ..., tier: _Optional[_Union[TierStatus, _Mapping]] = ..., replayed: _Optional[bool] = ..., messages: _Optional[_Iterable[str]] = ...) -> None: ...
