@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 import psycopg2
@@ -37,17 +38,23 @@ def audit(
     database_url: str,
     program_id: str,
     acknowledged: Sequence[Purchase],
-    balances: Mapping[str, int],
+    told: int,
+    balances: Mapping[str, int] | None,
 ) -> Audit:
-    """Compare the ledger with the purchases it acknowledged and the balances they come to.
+    """Compare a program's ledger with the purchases it acknowledged, the points it told of, and the
+    balances they come to where that can be worked out (not None).
 
     Whatever it posted must also agree with itself; grpc.RpcError when the service is gone.
     """
     faults: list[str] = []
     sent = {purchase.purchase_id: purchase.member_id for purchase in acknowledged}
     faults += _compare("purchase", sent, _stored_purchases(database_url, program_id))
-    faults += _compare("balance of", balances, _stored_balances(database_url, program_id))
-    outstanding = sum(balances.values())
+    stored = _stored_balances(database_url, program_id)
+    if balances is not None:
+        faults += _compare("balance of", balances, stored)
+    outstanding = sum(stored.values())
+    if told != outstanding:
+        faults.append(f"{program_id}: receipts add up to {told} points, not {outstanding}")
     faults += _check_trial_balance(channel, program_id, outstanding)
     report = verify(database_url, program_id=program_id)
     faults += [
@@ -55,8 +62,8 @@ def audit(
         for finding in report.findings[:_MAX_EXAMPLES]
     ]
     # Every member joined, was welcomed, and then bought; nothing has expired.
-    expected = 2 * len(balances) + len(sent)
-    if report.entries != expected:
+    expected = 2 * len(stored) + len(sent)
+    if balances is not None and report.entries != expected:
         faults.append(f"the journal has {report.entries} entries, not {expected}")
     return Audit(
         purchases=len(sent),
@@ -65,6 +72,18 @@ def audit(
         outstanding_points=outstanding,
         verify_seconds=report.seconds,
         faults=faults,
+    )
+
+
+def combined(audits: Sequence[Audit]) -> Audit:
+    """What all of them covered."""
+    return Audit(
+        purchases=sum(each.purchases for each in audits),
+        members=sum(each.members for each in audits),
+        entries=sum(each.entries for each in audits),
+        outstanding_points=sum(each.outstanding_points for each in audits),
+        verify_seconds=sum(each.verify_seconds for each in audits),
+        faults=[fault for each in audits for fault in each.faults],
     )
 
 
@@ -107,12 +126,12 @@ def _stored_purchases(url: str, program_id: str) -> dict[str, object]:
     return _pairs(url, query, program_id)
 
 
-def _stored_balances(url: str, program_id: str) -> dict[str, object]:
+def _stored_balances(url: str, program_id: str) -> dict[str, int]:
     query = "SELECT member_id, available FROM accounts WHERE program_id = %s"
     return _pairs(url, query, program_id)
 
 
-def _pairs(url: str, query: str, program_id: str) -> dict[str, object]:
+def _pairs(url: str, query: str, program_id: str) -> dict[str, Any]:
     connection = psycopg2.connect(url)
     try:
         with connection.cursor() as cursor:

@@ -140,7 +140,7 @@ def _read_receipt(purchase: Purchase, receipt: types_pb2.Receipt, answers: Answe
         answers.failures["a receipt that is not of the purchase that was sent"] += 1
         return
     answers.acknowledged.append(purchase)
-    answers.credited_points += entries[0].points
+    answers.credited_points += sum(entry.points for entry in receipt.entries)
 
 
 def _read_batch(

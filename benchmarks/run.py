@@ -10,13 +10,13 @@ from zoneinfo import ZoneInfo
 
 import grpc
 
-from benchmarks.audit import Audit, audit, check_answers
+from benchmarks.audit import Audit, audit, check_answers, combined
 from benchmarks.calls import Answers
 from benchmarks.cpu import machine_seconds, tree_seconds
 from benchmarks.generator import Generators, Job, Measured
 from benchmarks.machine import Machine, describe
 from benchmarks.results import Result, Usage, ratio_to_empty, result_of
-from benchmarks.setup import Program, create_program, enroll
+from benchmarks.setup import Program, enroll, full_program, plain_program
 from benchmarks.shop import Shop
 from benchmarks.system import EmptyServer, System, running_empty_server, running_system
 from benchmarks.workloads import MEASURED, WARM_UP, Kind, Mode, Workload
@@ -61,13 +61,14 @@ def run(options: Options, progress: Callable[[str], None]) -> Report:
         grpc.insecure_channel(system.grpc_address) as channel,
     ):
         machine = describe(system.directory, system.database_url)
-        program = create_program(channel)
-        today = began.astimezone(ZoneInfo(program.time_zone)).date()
-        shop = Shop(options.seed, options.members, program.time_zone, today)
-        progress(f"enrolling {options.members:,} members")
-        enroll(channel, program, shop)
+        plain, full = plain_program(channel), full_program(channel)
+        today = began.astimezone(ZoneInfo(plain.time_zone)).date()
+        shop = Shop(options.seed, options.members, plain.time_zone, today)
+        progress(f"enrolling {options.members:,} members in each of two programs")
+        enroll(channel, plain, shop)
+        enroll(channel, full, shop)
         with Generators(options.generators) as generators:
-            bench = _Bench(options, system, empty, generators, program, shop)
+            bench = _Bench(options, system, empty, generators, plain, full, shop)
             for workload in (*WARM_UP, *MEASURED):
                 progress(f"{workload.title}, {workload.in_flight} in flight")
                 bench.measure(workload)
@@ -84,16 +85,19 @@ class _Bench:
         system: System,
         empty: EmptyServer,
         generators: Generators,
-        program: Program,
+        plain: Program,
+        full: Program,
         shop: Shop,
     ) -> None:
         self._options = options
         self._system = system
         self._empty = empty
         self._generators = generators
-        self._program = program
+        self._plain = plain
+        self._full = full
         self._shop = shop
-        self._answers = Answers()
+        #: by program_id
+        self._answers = {plain.program_id: Answers(), full.program_id: Answers()}
         self._results: list[Result] = []
 
     def measure(self, workload: Workload) -> None:
@@ -111,7 +115,7 @@ class _Bench:
         measured = self._generators.run(
             workload, lambda number: self._job(workload, number), on_start, on_end
         )
-        self._answers.add(measured.answers)
+        self._answers[self._program(workload).program_id].add(measured.answers)
         if workload.measured:
             usage = _between(before, after, measured)
             self._results.append(
@@ -127,22 +131,23 @@ class _Bench:
 
     def audit(self, channel: grpc.Channel) -> tuple[Audit, list[str]]:
         """What the ledger holds, and everything that is not as it must be."""
-        answers = self._answers
-        earning, members = self._program.earning, self._shop.member_ids()
-        balances = earning.balances(members, answers.acknowledged)
-        found = audit(
-            channel,
-            self._system.database_url,
-            self._program.program_id,
-            answers.acknowledged,
-            balances,
-        )
-        faults = [f"{count} × {what}" for what, count in answers.failures.most_common()]
-        told = answers.credited_points + earning.welcome * len(members)
-        if told != sum(balances.values()):
-            faults.append(f"receipts add up to {told} points, not {sum(balances.values())}")
-        faults += check_answers(answers.balances, balances)
-        return found, faults + found.faults
+        members = self._shop.member_ids()
+        faults: list[str] = []
+        found = []
+        for program in (self._plain, self._full):
+            answers = self._answers[program.program_id]
+            balances = None
+            if program.earning is not None:
+                balances = program.earning.balances(members, answers.acknowledged)
+                faults += check_answers(answers.balances, balances)
+            told = answers.credited_points + program.welcome * len(members)
+            url = self._system.database_url
+            found.append(
+                audit(channel, url, program.program_id, answers.acknowledged, told, balances)
+            )
+            faults += [f"{count} × {what}" for what, count in answers.failures.most_common()]
+            faults += found[-1].faults
+        return combined(found), faults
 
     def _job(self, workload: Workload, number: int) -> Job:
         count, mode = self._generators.count, self._options.mode
@@ -151,13 +156,16 @@ class _Bench:
             workload=workload,
             address=self._address(workload),
             shop=self._shop,
-            program_id=self._program.program_id,
-            currency=self._program.currency,
+            program_id=self._program(workload).program_id,
+            currency=self._program(workload).currency,
             name=f"{workload.name}-{number}",
             in_flight=_share(workload.in_flight, count, number),
             calls=_share(int(workload.calls_per_second * seconds) + count, count, number),
             seconds=seconds,
         )
+
+    def _program(self, workload: Workload) -> Program:
+        return self._full if workload.full_rules else self._plain
 
     def _address(self, workload: Workload) -> str:
         match workload.kind:

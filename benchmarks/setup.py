@@ -1,4 +1,4 @@
-"""Before the load: the demo's program, and all members enrolled. Sends gRPC."""
+"""Before the load: the programs, and all members enrolled. Sends gRPC."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.resources import as_file, files
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import grpc
@@ -13,7 +14,7 @@ from google.protobuf import json_format
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from benchmarks.shop import DAYS, Earning, Shop
-from ledger.cli.document import load
+from ledger.cli.document import ProgramDocument, load
 from ledger.v1 import (
     member_pb2,
     points_pb2,
@@ -33,18 +34,30 @@ class SetupFailed(Exception):
 
 @dataclass(frozen=True)
 class Program:
-    """The program that the load runs in."""
+    """A program that load runs in."""
 
     program_id: str
     currency: str
     time_zone: str
-    earning: Earning
+    #: None: its rules are more than the benchmark can work out
+    earning: Earning | None
+    #: points for enrolling
+    welcome: int
 
 
-def create_program(channel: grpc.Channel) -> Program:
-    """The demo's program, created. Raises grpc.RpcError; ValueError as `Earning.of`."""
+def plain_program(channel: grpc.Channel) -> Program:
+    """A program with plain rules, created. Raises grpc.RpcError; ValueError as `Earning.of`."""
+    document = load(Path(__file__).with_name("plain-shop.yaml"))
+    return _create(channel, document, Earning.of(document.rules))
+
+
+def full_program(channel: grpc.Channel) -> Program:
+    """The demo's program with tiers, bonuses and promotions, created. Raises grpc.RpcError."""
     with as_file(files("ledger") / "demo" / "coffee-shop.yaml") as path:
-        document = load(path)
+        return _create(channel, load(path), None)
+
+
+def _create(channel: grpc.Channel, document: ProgramDocument, earning: Earning | None) -> Program:
     program_pb2_grpc.ProgramServiceStub(channel).CreateProgram(
         program_pb2.CreateProgramRequest(
             program=json_format.ParseDict(document.program, program_pb2.Program()),
@@ -56,7 +69,10 @@ def create_program(channel: grpc.Channel) -> Program:
         program_id=document.program_id,
         currency=document.program["currency"],
         time_zone=document.program["time_zone"],
-        earning=Earning.of(document.rules),
+        earning=earning,
+        welcome=sum(
+            bonus["points"] for bonus in document.rules["bonuses"] if bonus["on"] == "ENROLLMENT"
+        ),
     )
 
 

@@ -34,16 +34,19 @@ class Workload:
     #: the empty RPC that it is compared with has this many in flight
     baseline_in_flight: int = 64
     measured: bool = True
+    #: in the program with tiers, bonuses and promotions
+    full_rules: bool = False
 
     @property
     def title(self) -> str:
         """Its name, with the size of its batches."""
-        return f"{self.kind.value} × {self.commands}" if self.commands > 1 else self.kind.value
+        title = f"{self.kind.value}, all rules" if self.full_rules else self.kind.value
+        return f"{title} × {self.commands}" if self.commands > 1 else title
 
     @property
     def name(self) -> str:
         """Unique in a run; part of the ids of what it sends."""
-        name = self.title.lower().replace(" × ", "-").replace(" ", "-")
+        name = self.title.lower().replace(" × ", "-").replace(", ", "-").replace(" ", "-")
         return f"{name}-{self.in_flight}" if self.measured else f"{name}-warm-up"
 
     @property
@@ -64,7 +67,10 @@ WARM_UP: Final = (
 MEASURED: Final = (
     *(Workload(Kind.EMPTY, n, rate, baseline_in_flight=n) for n, rate in _UNARY.items()),
     *(Workload(Kind.PURCHASE, n, rate, baseline_in_flight=n) for n, rate in _UNARY.items()),
+    Workload(Kind.PURCHASE, 64, 12_000, full_rules=True),
+    Workload(Kind.PURCHASE, 256, 12_000, baseline_in_flight=256, full_rules=True),
     Workload(Kind.BATCH, 4, 60, commands=500),
+    Workload(Kind.BATCH, 4, 60, commands=500, full_rules=True),
     Workload(Kind.BALANCE, 64, 12_000),
     Workload(Kind.JSON_BALANCE, 64, 12_000),
 )
