@@ -7,6 +7,7 @@ after every command, so that what is posted does not depend on when anybody came
 from __future__ import annotations
 
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from ledger.core.earning import lot_of
 from ledger.core.instants import date_of, day_start, local_day, yearly
@@ -61,11 +62,13 @@ def next_occasion(account: Account, program: Program) -> Occasion | None:
     first: Occasion | None = None
     if not program.dated or not account.version:
         return None
+    zone = program.zone
+    enroll_day = local_day(account.enroll_time, zone)
     for dated in program.dated:
-        day = _occasion_day(account, dated, program)
+        day = _occasion_day(account, dated, enroll_day, zone)
         if day is None:
             continue
-        instant = day_start(day, program.zone)
+        instant = day_start(day, zone)
         if (dated.start is not None and instant < dated.start) or (
             dated.end is not None and instant >= dated.end
         ):
@@ -75,10 +78,13 @@ def next_occasion(account: Account, program: Program) -> Occasion | None:
     return first
 
 
-def _occasion_day(account: Account, dated: DatedBonus, program: Program) -> int | None:
+def _occasion_day(
+    account: Account, dated: DatedBonus, enroll_day: int, zone: ZoneInfo
+) -> int | None:
     """The local day on which a bonus is due to a member next; None: never, as things stand."""
-    zone, bonus = program.zone, dated.bonus
-    enroll_day = local_day(account.enroll_time, zone)
+    bonus = dated.bonus
+    if bonus.on == "BIRTHDAY" and not account.birthday:
+        return None
     given = account.marked(f"bonus:{bonus.id}")
     if bonus.on == "INACTIVE_DAYS":
         active_day = max(account.last_day, enroll_day)
@@ -94,7 +100,7 @@ def _occasion_day(account: Account, dated: DatedBonus, program: Program) -> int 
     if bonus.on == "MEMBERSHIP_ANNIVERSARY":
         return _anniversary_after(enroll_day, after)
     month, day = divmod(account.birthday, 100)
-    return yearly(month, day, after + 1) if month else None
+    return yearly(month, day, after + 1)
 
 
 def _anniversary_after(enroll_day: int, after: int) -> int:

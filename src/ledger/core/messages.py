@@ -6,13 +6,15 @@ English. Everything is told from the entries themselves, so that a repeated answ
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
+from zoneinfo import ZoneInfo
 
 from ledger.core.explain import tier_name
 from ledger.core.instants import date_of, local_day
 from ledger.core.model import Balance, Entry
 from ledger.core.money import format_minor
 from ledger.core.program import Program
-from ledger.core.status import Missing, TierStatus, status_after
+from ledger.core.status import Missing, TierStatus
 
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June", "July", "August", "September"),
@@ -20,15 +22,16 @@ _MONTHS = (
 )
 
 
-def messages(entries: Sequence[Entry], balance: Balance, program: Program) -> list[str]:
-    """What to print about a request that posted these entries and left this balance."""
+def messages(
+    entries: Sequence[Entry], balance: Balance, status: TierStatus | None, program: Program
+) -> list[str]:
+    """What to print about a request that posted these entries and left this balance and tier."""
     lines = []
     for entry in entries:
         line = _about(entry, program)
         if line:
             lines.append(line)
     lines.append(_balance(balance, program))
-    status = status_after(entries, program)
     if status is not None:
         lines += _ahead(status, program, balance.as_of_time)
     return lines
@@ -127,7 +130,12 @@ def _points(points: int) -> str:
 
 
 def _date(instant: int, program: Program) -> str:
-    local = date_of(local_day(instant, program.zone))
+    return _date_in(instant, program.zone)
+
+
+@lru_cache(maxsize=4096)
+def _date_in(instant: int, zone: ZoneInfo) -> str:
+    local = date_of(local_day(instant, zone))
     return f"{local.day} {_MONTHS[local.month - 1]} {local.year}"
 
 

@@ -50,7 +50,9 @@ class Posting:
         "others",
         "own",
         "program",
+        "rules_now",
         "spent",
+        "today",
     )
 
     def __init__(self, account: Account | None, member_id: str, context: Context) -> None:
@@ -60,6 +62,10 @@ class Posting:
         self.actor = context.actor
         #: create_time never goes back within a member, whatever the clock does
         self.now = max(context.now, account.create_time) if account else context.now
+        #: the rules in force at this moment
+        self.rules_now: RulesVersion = context.program.in_force(self.now)
+        #: the present local day
+        self.today = local_day(self.now, context.program.zone)
         self.entries: list[Entry] = []
         #: index of the command's first entry
         self.own = 0
@@ -69,16 +75,6 @@ class Posting:
         self.others: list[Posting] = []
         #: points it takes from promotions that have a budget, by promotion id
         self.spent: Mapping[str, int] = {}
-
-    @property
-    def rules_now(self) -> RulesVersion:
-        """The rules in force at this moment."""
-        return self.program.in_force(self.now)
-
-    @property
-    def today(self) -> int:
-        """The present local day."""
-        return local_day(self.now, self.program.zone)
 
     @property
     def enroll_day(self) -> int:

@@ -54,12 +54,16 @@ class Tiers(msgspec.Struct, frozen=True, kw_only=True):
     #: one of DOWNGRADES
     downgrade: str = "ONE_LEVEL"
 
+    #: the position of each level, by its id
+    ranks: dict[str, int] = {}
+
+    def __post_init__(self) -> None:
+        ranks = {level.id: position for position, level in enumerate(self.levels)}
+        msgspec.structs.force_setattr(self, "ranks", ranks)
+
     def rank(self, level_id: str) -> int:
         """The position of a level, the lowest being 0; 0 also for an id that is not known."""
-        for position, level in enumerate(self.levels):
-            if level.id == level_id:
-                return position
-        return 0
+        return self.ranks.get(level_id, 0)
 
 
 def read_tiers(

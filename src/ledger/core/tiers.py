@@ -77,22 +77,19 @@ def stand(days: tuple[Day, ...], rules: Rules, day: int, enroll_day: int) -> Sta
     assert tiers is not None
     start = period_start(tiers, day, enroll_day)
     visits, spend, first = count(days, start, rules.visits_per_day)
-    rank = 0
-    for index in range(len(tiers.levels) - 1, 0, -1):
-        if reaches(tiers.levels[index], visits, spend):
-            rank = index
-            break
+    rank = len(tiers.levels) - 1
+    while rank and not reaches(tiers.levels[rank], visits, spend):
+        rank -= 1
     return Standing(rank, visits, spend, start, day, first)
 
 
 def reaches(level: Level, visits: int, spend: int) -> bool:
     """Whether visits and spend are enough for a level."""
-    asked = []
-    if level.visits is not None:
-        asked.append(visits >= level.visits)
-    if level.spend is not None:
-        asked.append(spend >= level.spend)
-    return any(asked) if level.match == "ANY" and asked else all(asked)
+    enough_visits = level.visits is None or visits >= level.visits
+    enough_spend = level.spend is None or spend >= level.spend
+    if level.match == "ANY":  # only where both are asked for
+        return enough_visits or enough_spend
+    return enough_visits and enough_spend
 
 
 def progress(

@@ -176,7 +176,7 @@ def fill_receipt(message: types_pb2.Receipt, receipt: Receipt, program: Program)
     status = status_after(receipt.entries, program)
     if status is not None:
         fill_tier_status(message.tier, status, program)
-    message.messages.extend(messages(receipt.entries, receipt.balance, program))
+    message.messages.extend(messages(receipt.entries, receipt.balance, status, program))
 
 
 def fill_balance(message: types_pb2.Balance, balance: Balance, program: Program) -> None:

@@ -60,15 +60,15 @@ class PointsService:
         purchase = next(entry for entry in own if entry.kind == "PURCHASE")
         message = convert.entry_message(purchase, program)
         balance = balance_after(own[-1])
+        status = status_after(own, program)
         response = points_pb2.PreviewPurchaseResponse(
             points=message.points,
             breakdown=message.breakdown,
             lots=message.lots,
             eligible_amount=message.eligible_amount,
             balance=convert.balance_message(balance, program),
-            messages=messages(own, balance, program),
+            messages=messages(own, balance, status, program),
         )
-        status = status_after(own, program)
         if status is not None:
             fill_tier_status(response.tier, status, program)
         return response
