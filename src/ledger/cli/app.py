@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from ledger.cli import database, embedded, members, points, programs, replay, serve
+from ledger.cli import database, embedded, members, points, programs, replay, serve, tiers
 from ledger.cli.help import Command, Group
 
 app = typer.Typer(
@@ -61,6 +61,9 @@ app.command("replay", cls=Command, rich_help_panel=_PROGRAMS)(replay.replay)
 app.add_typer(members.app, name="member", rich_help_panel=_POINTS)
 app.command("purchase", cls=Command, rich_help_panel=_POINTS)(points.purchase)
 app.command("balance", cls=Command, rich_help_panel=_POINTS)(points.balance)
+app.command("tier", cls=Command, rich_help_panel=_POINTS)(tiers.tier)
+app.command("activity", cls=Command, rich_help_panel=_POINTS)(tiers.activity)
+app.command("override-tier", cls=Command, rich_help_panel=_POINTS)(tiers.override_tier)
 app.command("statement", cls=Command, rich_help_panel=_POINTS)(points.statement)
 
 

@@ -20,6 +20,18 @@ def enroll(
             metavar="[MEMBER]", help="The new member's id. Default: the ledger makes one."
         ),
     ] = "",
+    birthday: Annotated[
+        str,
+        typer.Option("--birthday", metavar="MM-DD", help="For birthday bonuses, such as 02-29."),
+    ] = "",
+    referrer: Annotated[
+        str,
+        typer.Option(
+            "--referrer",
+            metavar="MEMBER",
+            help="Who brought the new member, and is thanked for it with the first visit.",
+        ),
+    ] = "",
     program: options.Program = "",
     at: options.At = "",
     location: options.Location = "",
@@ -34,11 +46,12 @@ def enroll(
     Examples:
       ledger member enroll m-2
       ledger member enroll --program bean-street
+      ledger member enroll m-2 --birthday 02-29 --referrer m-1
       ledger member enroll m-2 --at 2026-11-01 --request-id enroll-m-2
     """
     from ledger.cli import output, present
     from ledger.cli.connection import connect, zone_of
-    from ledger.cli.messages import as_json, flag_time
+    from ledger.cli.messages import as_json, flag_birthday, flag_time
     from ledger.cli.requests import new_request_id, telling_request_id
     from ledger.v1 import member_pb2, types_pb2
 
@@ -52,6 +65,8 @@ def enroll(
             effective_time=flag_time("--at", at, zone),
             location_id=location,
             terminal_id=terminal,
+            birthday=flag_birthday(birthday),
+            referrer_member_id=referrer,
         )
         with telling_request_id(request.request_id):
             receipt = connection.call(connection.members.EnrollMember, request, types_pb2.Receipt)
@@ -67,7 +82,7 @@ def enroll(
 
 @app.command(cls=Command)
 def show(
-    member: Annotated[str, typer.Argument(metavar="MEMBER", help="The member's id.")],
+    member: options.Member,
     program: options.Program = "",
     server: options.Server = options.DEFAULT_SERVER,
     timeout: options.Timeout = options.DEFAULT_TIMEOUT_SECONDS,

@@ -12,10 +12,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.money_pb2 import Money
 
 from ledger.cli.failure import usage
-from ledger.cli.values import Line, parse_amount, parse_line, parse_time
+from ledger.cli.values import Line, parse_amount, parse_birthday, parse_line, parse_time
 from ledger.core.instants import format_instant, to_datetime
 from ledger.core.money import CURRENCIES, format_minor
-from ledger.v1 import points_pb2, types_pb2
+from ledger.v1 import member_pb2, points_pb2, types_pb2
 
 NANOS = 10**9
 
@@ -56,6 +56,17 @@ def format_money(amount: Money) -> str:
     return format_minor(amount.units * scale + amount.nanos * scale // NANOS, currency)
 
 
+def nanos(amount: Money) -> int:
+    """The amount in billionths of its unit."""
+    billionths: int = amount.units * NANOS + amount.nanos
+    return billionths
+
+
+def plural(number: int, noun: str) -> str:
+    """`1 visit`, `1,234 visits`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def timestamp(instant: int) -> Timestamp:
     """The message of an instant (µs)."""
     seconds, micros = divmod(instant, 1_000_000)
@@ -80,6 +91,17 @@ def flag_time(name: str, text: str, zone: ZoneInfo) -> Timestamp | None:
         return timestamp(parse_time(text, zone))
     except ValueError as error:
         raise usage(f"{name} {error}") from None
+
+
+def flag_birthday(text: str) -> member_pb2.Birthday | None:
+    """The day of --birthday, None if there is none. Raises CommandFailed (usage)."""
+    if not text:
+        return None
+    try:
+        month, day = parse_birthday(text)
+    except ValueError as error:
+        raise usage(f"--birthday {error}") from None
+    return member_pb2.Birthday(month=month, day=day)
 
 
 def argument_money(name: str, text: str, currency: str) -> Money:

@@ -13,6 +13,7 @@ import typer
 DEFAULT_SERVER = "127.0.0.1:50051"
 DEFAULT_TIMEOUT_SECONDS = 10.0
 
+Member = Annotated[str, typer.Argument(metavar="MEMBER", help="The member's id.")]
 Json = Annotated[
     bool,
     typer.Option("--json", help="Print one JSON document; failures as JSON on stderr."),

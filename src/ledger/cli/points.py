@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ledger.cli import options
+from ledger.cli.options import Member
 
 if TYPE_CHECKING:
     from ledger.cli.connection import Connection
     from ledger.v1 import types_pb2
-
-Member = Annotated[str, typer.Argument(metavar="MEMBER", help="The member's id.")]
 
 _MOST_ON_A_PAGE = 1_000
 

@@ -6,7 +6,7 @@ day of a lot is shown as the day through which it can be spent, as people say it
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -17,16 +17,26 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from ledger.cli.messages import format_money, local
+from ledger.cli.messages import format_money, local, plural
 from ledger.cli.values import format_date
 from ledger.v1 import member_pb2, points_pb2, program_pb2, types_pb2
 
 _KINDS = {
     types_pb2.ENTRY_KIND_ENROLLED: ("Enrolled", "cyan"),
     types_pb2.ENTRY_KIND_PURCHASE: ("Purchase", ""),
+    types_pb2.ENTRY_KIND_ACTIVITY: ("Activity", ""),
     types_pb2.ENTRY_KIND_BONUS: ("Bonus", "magenta"),
     types_pb2.ENTRY_KIND_EXPIRY: ("Expired", "red"),
     types_pb2.ENTRY_KIND_ACTIVATION: ("Activated", "blue"),
+    types_pb2.ENTRY_KIND_TIER_CHANGE: ("Tier", "bold yellow"),
+}
+
+_TIER_REASONS = {
+    types_pb2.TIER_CHANGE_REASON_PROMOTED: "reached",
+    types_pb2.TIER_CHANGE_REASON_RENEWED: "held anew",
+    types_pb2.TIER_CHANGE_REASON_LOWERED: "not held anew",
+    types_pb2.TIER_CHANGE_REASON_OVERRIDDEN: "by an operator's decision",
+    types_pb2.TIER_CHANGE_REASON_OVERRIDE_ENDED: "the operator's decision has ended",
 }
 
 
@@ -80,6 +90,8 @@ def balance_panel(
     worth = f"worth {format_money(balance.value)}" if balance.HasField("value") else ""
     available = Text(points(balance.available_points), style="bold green")
     grid.add_row("Available", available, worth)
+    if balance.tier_id:
+        grid.add_row("Tier", balance.tier_id, "")
     grid.add_row("Pending", points(balance.pending_points), "")
     grid.add_row("Held", points(balance.held_points), "")
     if balance.debt_points:
@@ -126,7 +138,7 @@ def breakdown(lines: Iterable[types_pb2.BreakdownLine]) -> Table:
     grid.add_column(style="dim")
     for line in lines:
         description = "" if line.description == line.rule else line.description
-        grid.add_row(f"  {line.rule}", signed(line.points), description)
+        grid.add_row(f"  {line.rule}", signed(line.points), Text(description))
     return grid
 
 
@@ -143,21 +155,61 @@ def receipt_text(receipt: types_pb2.Receipt, zone: ZoneInfo) -> RenderableType:
             _moved(entry),
             _explained(entry, zone),
         )
-    return Group(grid, balance_line(receipt.balance))
+    return Group(grid, balance_line(receipt.balance), messages_text(receipt.messages))
 
 
-def _explained(entry: types_pb2.Entry, zone: ZoneInfo) -> str:
-    parts = _reasons(entry)
-    lives = lives_text(entry.lots, zone)
-    return " · ".join([*parts, lives] if lives else parts)
+def messages_text(messages: Sequence[str]) -> RenderableType:
+    """What a till would print for the customer."""
+    if not messages:
+        return Text("")
+    return Text("\n".join(["", "  To print:", *(f"  │ {line}" for line in messages)]))
 
 
-def _reasons(entry: types_pb2.Entry) -> list[str]:
+def _explained(entry: types_pb2.Entry, zone: ZoneInfo) -> Text:
+    parts = [_tiers(entry)] if entry.HasField("tier_change") else []
+    parts += _reasons(entry, zone)
+    if lives := lives_text(entry.lots, zone):
+        parts.append(lives)
+    return Text(" · ".join(parts))
+
+
+def _reasons(entry: types_pb2.Entry, zone: ZoneInfo) -> list[str]:
     """Why an entry moved what it moved; a single reason needs no number of its own."""
+    if entry.HasField("tier_change"):
+        return _tier_reasons(entry.tier_change, zone)
     lines = [(line.description or line.rule, line.points) for line in entry.breakdown]
-    if len(lines) == 1:
-        return [lines[0][0]]
-    return [f"{points:+,} {why}" for why, points in lines]
+    texts = [why if len(lines) == 1 else f"{points:+,} {why}" for why, points in lines]
+    if entry.related_member_id:
+        enrolled = entry.kind == types_pb2.ENTRY_KIND_ENROLLED
+        texts.append(f"{'referred by' if enrolled else 'with'} {entry.related_member_id}")
+    return texts
+
+
+def _tiers(entry: types_pb2.Entry) -> str:
+    """`member → silver`, or the one tier where only its end changed."""
+    change = entry.tier_change
+    same = change.from_tier_id == change.to_tier_id
+    return change.to_tier_id if same else f"{change.from_tier_id} → {change.to_tier_id}"
+
+
+def _tier_reasons(change: types_pb2.TierChange, zone: ZoneInfo) -> list[str]:
+    """Why the tier changed, what was counted against what was asked, and until when it is held."""
+    lines = [_TIER_REASONS.get(change.reason, "changed")]
+    if change.note:
+        lines[0] += f": {change.note}"
+    if change.reason != types_pb2.TIER_CHANGE_REASON_OVERRIDDEN:
+        counted = []
+        if change.visits_needed:
+            counted.append(f"{change.visits:,} of {plural(change.visits_needed, 'visit')}")
+        if change.HasField("spend_needed"):
+            counted.append(f"{format_money(change.spend)} of {format_money(change.spend_needed)}")
+        if counted:
+            first = from_day(change.period_start_time, zone)
+            last = through(change.period_end_time, zone)
+            lines.append(f"{', '.join(counted)}, {first} to {last}")
+    if change.HasField("valid_until_time"):
+        lines.append(f"held through {through(change.valid_until_time, zone)}")
+    return lines
 
 
 def balance_line(balance: types_pb2.Balance) -> Text:
@@ -178,7 +230,12 @@ def preview_text(preview: points_pb2.PreviewPurchaseResponse, zone: ZoneInfo) ->
         f" points on {format_money(preview.eligible_amount)}",
         (f" · {lives_text(preview.lots, zone)}" if preview.lots else "", "dim"),
     )
-    return Group(head, breakdown(preview.breakdown), balance_line(preview.balance))
+    return Group(
+        head,
+        breakdown(preview.breakdown),
+        balance_line(preview.balance),
+        messages_text(preview.messages),
+    )
 
 
 def lives_text(lots: Iterable[types_pb2.LotChange], zone: ZoneInfo) -> str:
@@ -231,7 +288,8 @@ def statement_table(
 def _moved(entry: types_pb2.Entry) -> Text:
     """The points an entry moved; those that only became spendable are not a gain."""
     if not entry.debit_account:
-        return Text("0" if entry.breakdown else "", style="dim")
+        earns = bool(entry.breakdown) or entry.kind == types_pb2.ENTRY_KIND_ACTIVITY
+        return Text("0" if earns else "", style="dim")
     if entry.kind == types_pb2.ENTRY_KIND_ACTIVATION:
         return Text(f"({abs(entry.points):,})", style="blue")
     return signed(entry.points)
@@ -251,11 +309,15 @@ def _what(entry: types_pb2.Entry, zone: ZoneInfo) -> Text:
     text = Text(kind, style=style)
     if entry.purchase_id:
         text.append(f" {entry.purchase_id}", style="bold")
+    if entry.activity:
+        text.append(f" {entry.activity}", style="bold")
+    if entry.HasField("tier_change"):
+        text.append(f" {_tiers(entry)}")
     if entry.HasField("amount"):
         text.append(f"  {format_money(entry.amount)}")
     if entry.location_id:
         text.append(f" at {entry.location_id}", style="dim")
-    for reason in _reasons(entry):
+    for reason in _reasons(entry, zone):
         text.append(f"\n{reason}", style="not bold dim")
     for lot in entry.lots:
         if lot.points > 0 and lot.HasField("activate_time"):

@@ -78,6 +78,15 @@ def parse_time(text: str, zone: ZoneInfo) -> int:
     return instant
 
 
+def parse_birthday(text: str) -> tuple[int, int]:
+    """Month and day of `02-29`. Raises ValueError with what is allowed."""
+    try:
+        day = datetime.strptime(f"2000-{text.strip()}", "%Y-%m-%d")
+    except ValueError:
+        raise ValueError(f"must be a month and a day such as 02-29, not {text!r}") from None
+    return day.month, day.day
+
+
 def identifier_fault(text: str) -> str | None:
     """What is wrong with an id (1 to 128 printable characters); None if nothing is."""
     if not text:
