@@ -15,6 +15,8 @@ from tests.service.client import GrpcClient
 from tests.service.requests import PROGRAM, clock, open_program, purchase
 
 MEMBERS = ("m-1", "m-2", "m-3")
+#: four purchases take 20 points of it, m-2's second gets the 10 that are left, m-3's none
+PROMOTION = {"id": "opening", "points": 20, "budget": 90}
 
 
 @pytest.fixture
@@ -24,7 +26,7 @@ def ledger(database_url: str) -> str:
         running_server(database_url) as server,
         closing(GrpcClient(server.grpc_address)) as client,
     ):
-        open_program(client, enrolled=MEMBERS, expiry={"after_months": 1})
+        open_program(client, enrolled=MEMBERS, expiry={"after_months": 1}, promotions=[PROMOTION])
         for index, member in enumerate(MEMBERS):
             client.record_purchase(purchase(f"{index}-a", "30.00", member_id=member))
         client.advance_clock(clock("2026-06-01T00:00:00Z"))
@@ -73,7 +75,7 @@ ENTRY = "WHERE member_id = 'm-2' AND sequence = 2"
             "UPDATE accounts SET available = 500 WHERE member_id = 'm-2'", "account", id="a balance"
         ),
         pytest.param(
-            "UPDATE accounts SET state = replace(state, '12', '13') WHERE member_id = 'm-2'",
+            "UPDATE accounts SET state = replace(state, '22', '23') WHERE member_id = 'm-2'",
             "account",
             id="a lot",
         ),
@@ -84,6 +86,8 @@ ENTRY = "WHERE member_id = 'm-2' AND sequence = 2"
             id="a receipt nobody had",
         ),
         pytest.param("DELETE FROM rules_versions", "rules", id="the rules"),
+        pytest.param("UPDATE promotion_budgets SET spent = 80", "budget", id="a budget"),
+        pytest.param("DELETE FROM promotion_budgets", "budget", id="what is known of a budget"),
     ],
 )
 def test_a_change_behind_its_back_is_found(ledger: str, sql: str, check: str) -> None:

@@ -8,6 +8,7 @@ journal moved there, and all ledger accounts together are zero.
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import time
@@ -30,6 +31,7 @@ from ledger.store.rows import ENTRY_COLUMNS, sealed_of
 
 _CHUNK_MEMBERS = 1_000
 _FETCH_ROWS = 5_000
+_PROMOTION = "promotion:"
 #: below every key, above every key
 _LOWEST = ("", "")
 _HIGHEST = ("\U0010ffff", "")
@@ -57,6 +59,10 @@ class Report:
     seconds: float = 0.0
 
 
+#: (program_id, rules version, promotion_id)
+Promoted = tuple[str, int, str]
+
+
 class _Task(NamedTuple):
     url: str
     snapshot: str
@@ -73,6 +79,7 @@ class _Part(NamedTuple):
     findings: list[Finding]
     moved: Counter[tuple[str, str]]
     held: Counter[tuple[str, str]]
+    promoted: Counter[Promoted]
 
 
 def verify(
@@ -90,6 +97,7 @@ def verify(
     report = Report()
     moved: Counter[tuple[str, str]] = Counter()
     held: Counter[tuple[str, str]] = Counter()
+    promoted: Counter[Promoted] = Counter()
     database = open_database(url, pool_size=1, application_name="ledger-verify")
     try:
         with _snapshot(database) as (connection, snapshot):
@@ -103,10 +111,12 @@ def verify(
                 report.findings.extend(part.findings)
                 moved.update(part.moved)
                 held.update(part.held)
+                promoted.update(part.promoted)
                 if progress is not None:
                     progress(report.members, max(total, report.members))
             report.findings.extend(_check_outcomes(connection, program_id))
             report.findings.extend(_check_rules(connection, program_id))
+            report.findings.extend(_check_budgets(connection, program_id, promoted))
     finally:
         database.dispose()
     report.findings.extend(_check_totals(moved, held))
@@ -174,7 +184,7 @@ def _verify_chunk(task: _Task) -> _Part:
     if database is None:
         database = open_database(task.url, pool_size=1, application_name="ledger-verify")
         _databases[task.url] = database
-    part = _Part(0, 0, [], Counter(), Counter())
+    part = _Part(0, 0, [], Counter(), Counter(), Counter())
     with _snapshot(database, task.snapshot) as (connection, _):
         accounts = _read_accounts(connection, task)
         journals = groupby(_read_entries(connection, task), _key_of)
@@ -210,6 +220,10 @@ def _verify_journals(
             if entry.points:
                 part.moved[program_id, entry.debit_account] -= abs(entry.points)
                 part.moved[program_id, entry.credit_account] += abs(entry.points)
+            for line in entry.data.breakdown:
+                if line.rule.startswith(_PROMOTION):
+                    promotion_id = line.rule.removeprefix(_PROMOTION)
+                    part.promoted[program_id, entry.rules_version, promotion_id] += line.points
             if entry.kind == "PURCHASE":
                 receipt = (*key, entry.purchase_id, entry.sequence)
                 if receipt in receipts:
@@ -299,6 +313,44 @@ def _check_rules(connection: sa.Connection, program_id: str | None) -> list[Find
     return [
         Finding("rules", row[0], "", 0, f"entries name rules version {row[1]}, which is not there")
         for row in rows
+    ]
+
+
+def _check_budgets(
+    connection: sa.Connection, program_id: str | None, promoted: Counter[Promoted]
+) -> list[Finding]:
+    """What a promotion has drawn on its budget is what entries say, while it had one."""
+    rows = connection.exec_driver_sql(
+        "SELECT program_id, promotion_id, spent FROM promotion_budgets"
+        " WHERE %s::text IS NULL OR program_id = %s",
+        (program_id, program_id),
+    )
+    noted = {(row[0], row[1]): int(row[2]) for row in rows}
+    versions = connection.exec_driver_sql(
+        "SELECT program_id, version, document FROM rules_versions WHERE program_id = ANY(%s)",
+        (list({program for program, _, _ in promoted}),),
+    )
+    with_budget = {
+        (row[0], row[1], promotion["id"])
+        for row in versions
+        for promotion in json.loads(row[2]).get("promotions", ())
+        if promotion.get("budget") is not None
+    }
+    given: Counter[tuple[str, str]] = Counter()
+    for (program, version, promotion_id), points in promoted.items():
+        if (program, version, promotion_id) in with_budget:
+            given[program, promotion_id] += points
+    return [
+        Finding(
+            "budget",
+            program,
+            "",
+            0,
+            f"promotion {promotion_id} has drawn {noted.get((program, promotion_id), 0)} on its"
+            f" budget, entries say {given[program, promotion_id]}",
+        )
+        for program, promotion_id in sorted(noted.keys() | given.keys())
+        if noted.get((program, promotion_id), 0) != given[program, promotion_id]
     ]
 
 
