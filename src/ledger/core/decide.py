@@ -114,7 +114,7 @@ def _open_account(
     version: RulesVersion,
 ) -> None:
     """Post ENROLLED and what the program gives for enrolling."""
-    tell_tier(posting, data, effective_time)
+    tell_tier(posting, data, enroll_time=effective_time)
     posting.post(
         "ENROLLED",
         0,
@@ -183,7 +183,7 @@ def _record_activity(posting: Posting, command: RecordActivity) -> None:
     data = EntryData(
         breakdown=tuple(lines), lots=tuple(lots), marks=tuple(marks), activity=command.activity
     )
-    tell_tier(posting, data, posting.now)
+    tell_tier(posting, data)
     posting.post(
         "ACTIVITY",
         points,
@@ -273,7 +273,7 @@ def _credit_purchase(
         day=change,
         marks=earned.marks,
     )
-    standing = tell_tier(posting, data, posting.now, change)
+    standing = tell_tier(posting, data, change)
     waiting = bool(lots) and lots[0].activate_time is not None
     posting.post(
         "PURCHASE",

@@ -87,7 +87,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
             for version in self.versions
             for promotion in version.rules.promotions
             if promotion.budget is not None
-            and (promotion.from_day is None or promotion.from_day <= today)
+            and (promotion.from_day is None or promotion.from_day <= today + 1)  # clocks step back
             and (promotion.until_day is None or promotion.until_day >= oldest)
         ]
 

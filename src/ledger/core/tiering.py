@@ -34,21 +34,26 @@ from ledger.core.tiers import (
 
 
 def tell_tier(
-    posting: Posting, data: EntryData, since: int, change: DayChange | None = None
+    posting: Posting,
+    data: EntryData,
+    change: DayChange | None = None,
+    enroll_time: int | None = None,
 ) -> Standing | None:
     """Put the tier held into the data of an entry about to be posted, so that it can be told again.
 
     With a `change`, what a purchase brings counts, and pushes out how long its level is kept. Who
-    has no tier yet gets the lowest, since an instant (µs). Answers where the member stands; None in
-    a program without tiers.
+    has no tier yet gets the lowest, since enrolment (µs; given while that is not posted yet).
+    Answers where the member stands; None in a program without tiers.
     """
     version, program, account = posting.rules_now, posting.program, posting.account
     tiers = version.rules.tiers
     if tiers is None:
         return None
-    state = account.tier or first_state(tiers, since)
+    if enroll_time is None:
+        enroll_time = account.enroll_time
+    enroll_day = local_day(enroll_time, program.zone)
+    state = account.tier or first_state(tiers, enroll_time)
     days = account.days if change is None else change_day(account.days, change)
-    enroll_day = posting.enroll_day if account.version else local_day(since, program.zone)
     standing = stand(days, version.rules, posting.today, enroll_day)
     if change is not None and change.spend and standing.rank == tiers.rank(state.level):
         state = extended(state, tiers, posting.today, program.zone)
@@ -113,7 +118,7 @@ def override_tier(posting: Posting, command: OverrideTier) -> None:
     if tiers is None or command.tier_id not in known:
         allowed = "one of " + ", ".join(known) if known else "absent: the program has no tiers"
         raise invalid("tier_id", f"must be {allowed}")
-    state = posting.account.tier or first_state(tiers, now)
+    state = posting.account.tier or first_state(tiers, posting.account.enroll_time)
     if tiers.rank(command.tier_id) < tiers.rank(state.held):
         raise invalid("tier_id", f"is below {state.held}, which the member holds already")
     if command.until_time <= now:
