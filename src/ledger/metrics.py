@@ -5,12 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections import Counter as Counts
+from collections.abc import Iterator
+from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
 
 from ledger import __version__
 
@@ -24,6 +29,99 @@ PHASES = ("load", "decide", "save", "commit")
 RETRY_CAUSES = ("conflict", "lock_timeout", "connection", "bisect")
 
 
+class Tally:
+    """Seconds by size, as a histogram shows them. For what happens with every command and in one
+    thread only: it has no lock, and costs a tenth of a Histogram."""
+
+    __slots__ = ("_counts", "_sum")
+
+    def __init__(self) -> None:
+        self._counts = [0] * (len(_SECONDS) + 1)
+        self._sum = 0.0
+
+    def observe(self, seconds: float) -> None:
+        self._counts[bisect_left(_SECONDS, seconds)] += 1
+        self._sum += seconds
+
+    def show(self, family: HistogramMetricFamily, labels: list[str]) -> None:
+        """Add it to what is about to be shown."""
+        bounds = [*map(str, _SECONDS), "+Inf"]
+        family.add_metric(
+            labels, list(zip(bounds, accumulate(self._counts), strict=True)), self._sum
+        )
+
+
+class CallMeter:
+    """The calls of one method. Used by the event loop's thread only."""
+
+    __slots__ = ("_handled", "_seconds", "_started")
+
+    def __init__(self) -> None:
+        self._started = 0
+        self._handled = Counts({"OK": 0})
+        self._seconds = Tally()
+
+    def begin(self) -> None:
+        self._started += 1
+
+    def end(self, code: str, seconds: float) -> None:
+        """One call has been answered with a code such as OK or INVALID_ARGUMENT."""
+        self._handled[code] += 1
+        self._seconds.observe(seconds)
+
+    def show(
+        self,
+        labels: list[str],
+        started: CounterMetricFamily,
+        handled: CounterMetricFamily,
+        handling: HistogramMetricFamily,
+    ) -> None:
+        """Add them to what is about to be shown."""
+        started.add_metric(labels, self._started)
+        for code, count in self._handled.copy().items():
+            handled.add_metric([*labels, _code_name(code)], count)
+        self._seconds.show(handling, labels)
+
+
+def _code_name(code: str) -> str:
+    """The code as dashboards know it: InvalidArgument for INVALID_ARGUMENT."""
+    return code if code == "OK" else "".join(word.capitalize() for word in code.split("_"))
+
+
+class _Tallies(Collector):
+    """Shows what is not counted by prometheus_client itself."""
+
+    def __init__(self) -> None:
+        #: by service and method
+        self.calls: dict[tuple[str, str], CallMeter] = {}
+        self.queue_wait = Tally()
+
+    def collect(self) -> Iterator[Metric]:
+        rpc = ["grpc_type", "grpc_service", "grpc_method"]
+        started = CounterMetricFamily(
+            "grpc_server_started", "RPCs begun, on either port", labels=rpc
+        )
+        handled = CounterMetricFamily(
+            "grpc_server_handled",
+            "RPCs answered, on either port, by status",
+            labels=[*rpc, "grpc_code"],
+        )
+        handling = HistogramMetricFamily(
+            "grpc_server_handling_seconds",
+            "Time from the arrival of an RPC to its answer",
+            labels=rpc,
+        )
+        waits = HistogramMetricFamily(
+            "ledger_queue_wait_seconds",
+            "Time a command waits before its transaction begins",
+            labels=[],
+        )
+        for method, meter in self.calls.items():
+            meter.show(["unary", *method], started, handled, handling)
+        self.queue_wait.show(waits, [])
+        yield from (started, handled, handling, waits)
+
+
 class Metrics:
     """The metrics of one service process. `registry` is what /metrics shows."""
 
@@ -32,23 +130,9 @@ class Metrics:
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
-        rpc = ("grpc_type", "grpc_service", "grpc_method")
-        self.started = Counter(
-            "grpc_server_started", "RPCs begun, on either port", rpc, registry=registry
-        )
-        self.handled = Counter(
-            "grpc_server_handled",
-            "RPCs answered, on either port, by status",
-            (*rpc, "grpc_code"),
-            registry=registry,
-        )
-        self.handling = Histogram(
-            "grpc_server_handling_seconds",
-            "Time from the arrival of an RPC to its answer",
-            rpc,
-            buckets=_SECONDS,
-            registry=registry,
-        )
+        self._tallies = _Tallies()
+        registry.register(self._tallies)
+        self.queue_wait = self._tallies.queue_wait
         self.commands = Counter(
             "ledger_commands",
             "Commands by what became of them",
@@ -73,12 +157,6 @@ class Metrics:
         )
         self.queue_depth = Gauge(
             "ledger_queue_depth", "Commands waiting to be written", registry=registry
-        )
-        self.queue_wait = Histogram(
-            "ledger_queue_wait_seconds",
-            "Time a command waits before its transaction begins",
-            buckets=_SECONDS,
-            registry=registry,
         )
         self.retries = Counter(
             "ledger_retries", "Transactions run again, by cause", ("cause",), registry=registry
@@ -112,9 +190,6 @@ class Metrics:
         for kind in KINDS:
             self.points.labels(program_id, kind)
 
-    def know_methods(self, methods: Iterable[tuple[str, str]]) -> None:
-        """Show every (service, method) from the start, at 0."""
-        for service, method in methods:
-            self.started.labels("unary", service, method)
-            self.handled.labels("unary", service, method, "OK")
-            self.handling.labels("unary", service, method)
+    def know_method(self, service: str, method: str) -> CallMeter:
+        """The meter of a method, which from now on is shown, at 0."""
+        return self._tallies.calls.setdefault((service, method), CallMeter())

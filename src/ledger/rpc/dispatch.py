@@ -90,23 +90,16 @@ class Dispatcher:
 
     def __init__(self, methods: list[Method], metrics: Metrics) -> None:
         self.methods = methods
-        self._metrics = metrics
         self._stopping = False
-        metrics.know_methods((method.service, method.name) for method in methods)
         self._meters = {
-            method.path: (
-                metrics.started.labels("unary", method.service, method.name),
-                metrics.handling.labels("unary", method.service, method.name),
-                metrics.handled.labels("unary", method.service, method.name, "OK"),
-            )
-            for method in methods
+            method.path: metrics.know_method(method.service, method.name) for method in methods
         }
 
     async def run(self, method: Method, request: Message, call: Call) -> Message:
         """The response of one call. Raises StatusError, and nothing else but a cancellation."""
-        started, handling, handled = self._meters[method.path]
+        meter = self._meters[method.path]
         began = time.perf_counter()
-        started.inc()
+        meter.begin()
         code = "OK"
         try:
             if self._stopping:
@@ -124,19 +117,8 @@ class Dispatcher:
             log.exception("call failed", service=method.service, method=method.name)
             raise StatusError(to_status(Internal())) from None
         finally:
-            handling.observe(time.perf_counter() - began)
-            if code == "OK":
-                handled.inc()
-            else:
-                self._metrics.handled.labels(
-                    "unary", method.service, method.name, _name(code)
-                ).inc()
+            meter.end(code, time.perf_counter() - began)
 
     def stop(self) -> None:
         """Answer every new call with SHUTTING_DOWN."""
         self._stopping = True
-
-
-def _name(code: str) -> str:
-    """The code as dashboards know it: InvalidArgument for INVALID_ARGUMENT."""
-    return "".join(word.capitalize() for word in code.split("_"))
