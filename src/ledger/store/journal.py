@@ -38,6 +38,9 @@ PurchaseKey = tuple[str, str]
 #: (program_id, promotion_id)
 BudgetKey = tuple[str, str]
 
+#: bytes handed to the driver at a time; each time it lets go of the interpreter's lock
+_COPY_CHUNK = 1 << 18
+
 
 class BatchConflict(Exception):
     """What was read is not what was there when writing: run the batch again."""
@@ -170,7 +173,8 @@ def append(cursor: Cursor, entries: Sequence[tuple[Entry, bytes]]) -> None:
         return
     cursor.copy_expert(
         f"COPY entries ({COPY_COLUMNS}) FROM STDIN (NULL '{COPY_NULL}')",
-        io.StringIO(copy_text(entries)),
+        io.BytesIO(copy_text(entries).encode()),
+        size=_COPY_CHUNK,
     )
     if cursor.rowcount != len(entries):
         raise BatchConflict(f"{cursor.rowcount} entries were written, {len(entries)} were meant")

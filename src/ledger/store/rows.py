@@ -86,32 +86,17 @@ def copy_text(entries: Collection[tuple[Entry, bytes]]) -> str:
 
 def _copy_line(entry: Entry, digest: bytes) -> str:
     null = COPY_NULL
-    line = "\t".join(
-        (
-            entry.program_id,
-            entry.member_id,
-            str(entry.sequence),
-            entry.kind,
-            str(entry.points),
-            entry.debit_account,
-            entry.credit_account,
-            entry.request_id or null,
-            "\\x" + entry.fingerprint if entry.fingerprint else null,
-            str(entry.cause_sequence) if entry.cause_sequence else null,
-            str(entry.consequences),
-            entry.purchase_id or null,
-            str(entry.rules_version),
-            entry.actor,
-            entry.location_id or null,
-            entry.terminal_id or null,
-            sql_instant(entry.effective_time),
-            sql_instant(entry.create_time),
-            str(entry.available_points),
-            str(entry.held_points),
-            entry.tier_id,
-            encode(entry.data).decode(),
-            "\\x" + digest.hex(),
-        )
+    fingerprint = f"\\x{entry.fingerprint}" if entry.fingerprint else null
+    # One formatted string: it is half as dear as joining its parts, and there is one per entry.
+    line = (
+        f"{entry.program_id}\t{entry.member_id}\t{entry.sequence}\t{entry.kind}\t{entry.points}\t"
+        f"{entry.debit_account}\t{entry.credit_account}\t{entry.request_id or null}\t"
+        f"{fingerprint}\t{entry.cause_sequence or null}\t{entry.consequences}\t"
+        f"{entry.purchase_id or null}\t"
+        f"{entry.rules_version}\t{entry.actor}\t{entry.location_id or null}\t"
+        f"{entry.terminal_id or null}\t{sql_instant(entry.effective_time)}\t"
+        f"{sql_instant(entry.create_time)}\t{entry.available_points}\t{entry.held_points}\t"
+        f"{entry.tier_id}\t{encode(entry.data).decode()}\t\\x{digest.hex()}"
     )
     return line.replace("\\", "\\\\") + "\n"
 
