@@ -19,9 +19,9 @@ from ledger.core.messages import messages
 from ledger.core.model import Balance, Entry, PurchaseLine, Receipt
 from ledger.core.program import Program
 from ledger.core.status import status_after
-from ledger.rpc.fields import Fields
+from ledger.rpc.fields import Fields, is_text, minor_units
 from ledger.rpc.tiers import fill_tier_change, fill_tier_status
-from ledger.rpc.wellknown import money, timestamp
+from ledger.rpc.wellknown import fill_timestamp, money, timestamp
 from ledger.v1 import member_pb2, points_pb2, program_pb2, rules_pb2, types_pb2
 
 MAX_LINES = 1_000
@@ -76,8 +76,11 @@ def record_purchase(
     if isinstance(request, points_pb2.RecordPurchaseRequest):
         posting = True
         request_id = fields.text("request_id", request.request_id, required=True)
-    fields.program_id(request.program_id)
-    currency = program.currency if program is not None else None
+    currency = None
+    if program is not None:  # its id has been checked when it was created
+        currency = program.currency
+    else:
+        fields.program_id(request.program_id)
     amount = 0
     if request.HasField("amount"):
         amount = fields.money("amount", request.amount, currency)
@@ -109,20 +112,26 @@ def _lines(
         return ()
     lines = []
     for index, line in enumerate(request.lines):
-        path = f"lines[{index}]"
-        if not 0 <= line.quantity <= MAX_QUANTITY:
-            fields.fault(f"{path}.quantity", f"must be from 0 to {MAX_QUANTITY}")
-        lines.append(
-            PurchaseLine(
-                sku=fields.text(f"{path}.sku", line.sku),
-                category=fields.text(f"{path}.category", line.category),
-                quantity=line.quantity,
-                amount=fields.money(f"{path}.amount", line.amount, currency),
-            )
-        )
+        sku, category, quantity = line.sku, line.category, line.quantity
+        cost = minor_units(line.amount, currency) if currency is not None else None
+        sound = cost is not None and 0 <= quantity <= MAX_QUANTITY
+        if cost is None or not (sound and is_text(sku) and is_text(category)):
+            cost = _check_line(fields, f"lines[{index}]", line, currency)
+        lines.append(PurchaseLine(sku, category, quantity, cost))
     if not fields.faulty and sum([line.amount for line in lines]) != amount:
         fields.fault("lines", "must sum to the amount")
     return tuple(lines)
+
+
+def _check_line(
+    fields: Fields, path: str, line: types_pb2.PurchaseLine, currency: str | None
+) -> int:
+    """The amount of one line, whose faults are named. Most lines have none and do not come here."""
+    if not 0 <= line.quantity <= MAX_QUANTITY:
+        fields.fault(f"{path}.quantity", f"must be from 0 to {MAX_QUANTITY}")
+    fields.text(f"{path}.sku", line.sku)
+    fields.text(f"{path}.category", line.category)
+    return fields.money(f"{path}.amount", line.amount, currency)
 
 
 def rules_document(rules: rules_pb2.Rules) -> dict[str, Any]:
@@ -187,11 +196,12 @@ def fill_balance(message: types_pb2.Balance, balance: Balance, program: Program)
     message.lifetime_points = balance.lifetime
     message.tier_id = balance.tier_id
     message.version = balance.version
-    message.as_of_time.CopyFrom(timestamp(balance.as_of_time))
+    fill_timestamp(message.as_of_time, balance.as_of_time)
     lot = balance.next_expiry
     if lot is not None and lot.expire_time is not None:
-        message.next_expiry.points = lot.points
-        message.next_expiry.expire_time.CopyFrom(timestamp(lot.expire_time))
+        expiry = message.next_expiry
+        expiry.points = lot.points
+        expiry.expire_time.CopyFrom(timestamp(lot.expire_time))
     value = worth(balance.available, program.in_force(balance.as_of_time).rules)
     if value is not None:
         message.value.CopyFrom(money(value, program.currency))
@@ -218,8 +228,8 @@ def fill_entry(message: types_pb2.Entry, entry: Entry, program: Program) -> None
         message.location_id = entry.location_id
     if entry.terminal_id:
         message.terminal_id = entry.terminal_id
-    message.effective_time.CopyFrom(timestamp(entry.effective_time))
-    message.create_time.CopyFrom(timestamp(entry.create_time))
+    fill_timestamp(message.effective_time, entry.effective_time)
+    fill_timestamp(message.create_time, entry.create_time)
     message.available_points = entry.available_points
     if entry.held_points:
         message.held_points = entry.held_points
@@ -227,11 +237,13 @@ def fill_entry(message: types_pb2.Entry, entry: Entry, program: Program) -> None
         message.tier_id = entry.tier_id
     data = entry.data
     for line in data.breakdown:
-        message.breakdown.add(
-            rule=line.rule, description=describe(line, entry, program), points=line.points
-        )
+        part = message.breakdown.add()
+        part.rule = line.rule
+        part.description = describe(line, entry, program)
+        part.points = line.points
     for change in data.lots:
-        lot = message.lots.add(points=change.points)
+        lot = message.lots.add()
+        lot.points = change.points
         if change.expire_time is not None:
             lot.expire_time.CopyFrom(timestamp(change.expire_time))
         if change.activate_time is not None:
@@ -241,9 +253,10 @@ def fill_entry(message: types_pb2.Entry, entry: Entry, program: Program) -> None
         message.amount.CopyFrom(money(data.amount, currency))
         message.eligible_amount.CopyFrom(money(data.eligible or 0, currency))
         for bought in data.lines:
-            row = message.lines.add(
-                sku=bought.sku, category=bought.category, quantity=bought.quantity
-            )
+            row = message.lines.add()
+            row.sku = bought.sku
+            row.category = bought.category
+            row.quantity = bought.quantity
             row.amount.CopyFrom(money(bought.amount, currency))
     if data.activity:
         message.activity = data.activity

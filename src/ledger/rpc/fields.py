@@ -20,8 +20,27 @@ MAX_ID = 128
 MAX_PAGE = 1_000
 DEFAULT_PAGE = 50
 P = TypeVar("P", int, str)
+#: by currency: minor units in a unit, and nanos in a minor unit
+_SCALES = {code: (10**decimals, 10 ** (9 - decimals)) for code, decimals in CURRENCIES.items()}
 
 PROGRAM_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
+
+
+def is_text(value: str) -> bool:
+    """Whether an optional text field may hold this."""
+    return len(value) <= MAX_ID and value.isprintable()
+
+
+def minor_units(amount: money_pb2.Money, currency: str) -> int | None:
+    """Minor units of an amount that a field in that currency may hold; None for all others."""
+    if amount.currency_code != currency:
+        return None
+    scale, nanos_each = _SCALES[currency]
+    units, nanos = amount.units, amount.nanos
+    if units < 0 or not 0 <= nanos < 1_000_000_000 or nanos % nanos_each:
+        return None
+    minor: int = units * scale + nanos // nanos_each
+    return minor if minor <= MAX_AMOUNT else None
 
 
 class Fields:
@@ -63,14 +82,15 @@ class Fields:
 
     def instant(self, field: str, request: Message, *, required: bool = False) -> int | None:
         """Microseconds of an optional Timestamp field."""
-        name = field.rpartition(".")[2]
+        name = field.rpartition(".")[2] if "." in field else field
         if not request.HasField(name):
             if required:
                 self.fault(field, "is required: an RFC 3339 time")
             return None
         stamp: timestamp_pb2.Timestamp = getattr(request, name)
-        instant = stamp.seconds * SECOND + stamp.nanos // 1_000
-        if not 0 <= stamp.nanos < 1_000_000_000 or not EARLIEST <= instant < LATEST:
+        nanos = stamp.nanos
+        instant = stamp.seconds * SECOND + nanos // 1_000
+        if not 0 <= nanos < 1_000_000_000 or not EARLIEST <= instant < LATEST:
             self.fault(
                 field, f"must be from {format_instant(EARLIEST)} to {format_instant(LATEST)}"
             )
@@ -79,6 +99,8 @@ class Fields:
 
     def money(self, field: str, amount: money_pb2.Money, currency: str | None) -> int:
         """Minor units of an amount ≥ 0; with a currency given it must be that one."""
+        if currency is not None and (sound := minor_units(amount, currency)) is not None:
+            return sound
         code, units, nanos = amount.currency_code, amount.units, amount.nanos
         decimals = CURRENCIES.get(code)
         if decimals is None or (currency is not None and code != currency):

@@ -45,7 +45,7 @@ async def program_covering(engine: Engine, program: Program, entries: Iterable[E
     program since, so the one that is known now is the better one.
     """
     program = engine.catalog.known(program.program_id) or program
-    version = max((entry.rules_version for entry in entries), default=0)
-    if program.versions[-1].version >= version:
-        return program
-    return await engine.program(program.program_id, version)
+    for entry in entries:
+        if entry.rules_version > program.versions[-1].version:
+            program = await engine.program(program.program_id, entry.rules_version)
+    return program

@@ -13,9 +13,19 @@ from ledger.core.money import CURRENCIES
 
 @lru_cache(maxsize=4096)
 def timestamp(instant: int) -> timestamp_pb2.Timestamp:
-    """A Timestamp of microseconds, to be copied into a message and not to be changed."""
+    """A Timestamp of microseconds, to be copied into a message and not to be changed.
+
+    For what many entries share, such as the ends of days.
+    """
     seconds, micros = divmod(instant, SECOND)
     return timestamp_pb2.Timestamp(seconds=seconds, nanos=micros * 1_000)
+
+
+def fill_timestamp(message: timestamp_pb2.Timestamp, instant: int) -> None:
+    """Set a Timestamp to microseconds: for moments, which are too many to remember."""
+    seconds, micros = divmod(instant, SECOND)
+    message.seconds = seconds
+    message.nanos = micros * 1_000
 
 
 @lru_cache(maxsize=4096)
