@@ -79,11 +79,10 @@ def earn(
             if promotion.once_per_member:
                 marks.append(MarkChange(rule, basket.day, 1))
     own_life: list[tuple[int, int | None]] = []
-    for bonus in (*rules.purchase_bonuses, *rules.visit_bonuses):
-        if _earns(bonus, basket):
-            lines.append(BreakdownLine(f"bonus:{bonus.id}", bonus.points))
-            if bonus.expires_days is not None:
-                own_life.append((bonus.points, bonus.expires_days))
+    for bonus in _bonuses(rules, basket):
+        lines.append(BreakdownLine(f"bonus:{bonus.id}", bonus.points))
+        if bonus.expires_days is not None:
+            own_life.append((bonus.points, bonus.expires_days))
     uncapped = sum([line.points for line in lines])
     cut = _cap(rules, basket, lines, uncapped)
     return Earned(tuple(lines), _parts(uncapped, cut, own_life), tuple(marks), spent)
@@ -135,11 +134,12 @@ def _part(rules: Rules, promotion: Promotion, basket: Basket) -> int:
     )
 
 
-def _earns(bonus: Bonus, basket: Basket) -> bool:
-    """Whether a basket is an occasion for a bonus on purchases."""
-    if bonus.on == "EVERY_NTH_VISIT":
-        return basket.visit > 0 and basket.visit % bonus.n == 0
-    return basket.eligible >= bonus.amount
+def _bonuses(rules: Rules, basket: Basket) -> list[Bonus]:
+    """The bonuses that a basket is an occasion for."""
+    found = [bonus for bonus in rules.purchase_bonuses if basket.eligible >= bonus.amount]
+    if basket.visit:
+        found += [bonus for bonus in rules.visit_bonuses if not basket.visit % bonus.n]
+    return found
 
 
 def _cap(rules: Rules, basket: Basket, lines: list[BreakdownLine], points: int) -> int:
@@ -160,6 +160,8 @@ def _parts(
     uncapped: int, cut: int, own_life: list[tuple[int, int | None]]
 ) -> tuple[tuple[int, int | None], ...]:
     """The credited points by the days they live; a cap takes the last given bonuses first."""
+    if not own_life:
+        return ((uncapped - cut, None),) if uncapped > cut else ()
     main = uncapped
     kept: list[tuple[int, int | None]] = []
     for points, days in own_life:
