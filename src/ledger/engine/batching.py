@@ -3,6 +3,10 @@
 A `Batcher` owns one thread that takes everything waiting, works on it as one batch and hands the
 results back to the event loop. A single request is a batch of one. Nothing waits for a timer: under
 little load batches are small and quick, under much load they are large and cheap per item.
+
+Both share one interpreter. So the thread lets the loop hand the answers on, and take in what has
+arrived meanwhile, before it takes the next batch: that one is then larger, and the two do not
+wrestle for the interpreter. A loop that has little to do is through with that at once.
 """
 
 from __future__ import annotations
@@ -22,6 +26,11 @@ from ledger.core.errors import DeadlineExceeded, Internal, LedgerError, Overload
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 R = TypeVar("R")
+
+#: passes of the event loop from an answer to the next batch: a call needs some to become a command
+_PASSES = 4
+#: how long a loop that is busy with something else is waited for
+_MOST_SECONDS = 0.01
 
 
 class Group(Generic[T, R]):
@@ -68,7 +77,10 @@ class Batcher(Generic[T, R]):
         self._queue: deque[Group[T, R]] = deque()
         self._waiting = 0
         self._closing = False
-        self._arrival = threading.Condition()
+        self._lock = threading.Lock()
+        self._arrival = threading.Condition(self._lock)
+        #: set when the event loop has had its turn since the last answer
+        self._turn_over = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -83,14 +95,15 @@ class Batcher(Generic[T, R]):
         """The result of each item, in order. Raises OVERLOADED, SHUTTING_DOWN for all of them."""
         loop = asyncio.get_running_loop()
         group: Group[T, R] = Group(items, deadline, loop.create_future())
-        with self._arrival:
+        with self._lock:
             if self._closing:
                 raise ShuttingDown()
             if self._waiting + len(items) > self._queue_limit and self._waiting:
                 raise Overloaded()
             self._queue.append(group)
             self._waiting += len(items)
-            self._arrival.notify()
+            if len(self._queue) == 1:  # else the thread does not sleep
+                self._arrival.notify()
         return await group.future
 
     def close(self) -> None:
@@ -116,7 +129,8 @@ class Batcher(Generic[T, R]):
                 log.exception("batch lost", batcher=self._thread.name)
                 for group in groups:
                     group.results = group.results or [Internal()] * len(group.items)
-            self._answer(groups)
+            if self._answer(groups) and self._waiting < self._batch_limit:
+                self._turn_over.wait(_MOST_SECONDS)
 
     def _take(self) -> list[Group[T, R]]:
         """As many waiting groups as fit one batch, in order of arrival; at least one."""
@@ -156,16 +170,27 @@ class Batcher(Generic[T, R]):
             except Exception:  # what only watches must not fail what is watched
                 log.exception("batch not observed", batcher=self._thread.name)
 
-    def _answer(self, groups: Sequence[Group[T, R]]) -> None:
+    def _answer(self, groups: Sequence[Group[T, R]]) -> bool:
+        """Hand results to the loops of their callers; False when none of these runs any more."""
         by_loop: dict[asyncio.AbstractEventLoop, list[Group[T, R]]] = {}
         for group in groups:
             by_loop.setdefault(group.future.get_loop(), []).append(group)
+        self._turn_over.clear()
+        told = False
         for loop, answered in by_loop.items():
             with contextlib.suppress(RuntimeError):  # closed: nobody waits there any more
-                loop.call_soon_threadsafe(_resolve, answered)
+                loop.call_soon_threadsafe(self._resolve, loop, answered)
+                told = True
+        return told
 
+    def _resolve(self, loop: asyncio.AbstractEventLoop, groups: Sequence[Group[T, R]]) -> None:
+        for group in groups:
+            if not group.future.done():
+                group.future.set_result(group.results)
+        self._pass(loop, _PASSES)
 
-def _resolve(groups: Sequence[Group[T, R]]) -> None:
-    for group in groups:
-        if not group.future.done():
-            group.future.set_result(group.results)
+    def _pass(self, loop: asyncio.AbstractEventLoop, more: int) -> None:
+        if more:
+            loop.call_soon(self._pass, loop, more - 1)
+        else:
+            self._turn_over.set()
