@@ -115,11 +115,20 @@ class Client:
         response = points_pb2.PreviewPurchaseResponse
         return self.call("PointsService/PreviewPurchase", request, response)
 
+    def record_activity(self, request: points_pb2.RecordActivityRequest) -> types_pb2.Receipt:
+        return self.call("PointsService/RecordActivity", request, types_pb2.Receipt)
+
+    def override_tier(self, request: points_pb2.OverrideTierRequest) -> types_pb2.Receipt:
+        return self.call("PointsService/OverrideTier", request, types_pb2.Receipt)
+
     def batch_write(self, request: points_pb2.BatchWriteRequest) -> points_pb2.BatchWriteResponse:
         return self.call("PointsService/BatchWrite", request, points_pb2.BatchWriteResponse)
 
     def get_balance(self, request: balance_pb2.GetBalanceRequest) -> types_pb2.Balance:
         return self.call("BalanceService/GetBalance", request, types_pb2.Balance)
+
+    def get_tier_status(self, request: balance_pb2.GetTierStatusRequest) -> types_pb2.TierStatus:
+        return self.call("BalanceService/GetTierStatus", request, types_pb2.TierStatus)
 
     def list_entries(
         self, request: balance_pb2.ListEntriesRequest

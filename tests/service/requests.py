@@ -103,16 +103,59 @@ def line(amount: str, category: str = "", quantity: int = 1) -> types_pb2.Purcha
     )
 
 
-def batch(
-    *writes: points_pb2.RecordPurchaseRequest | member_pb2.EnrollMemberRequest,
-) -> points_pb2.BatchWriteRequest:
-    items = [
-        points_pb2.BatchWriteItem(enroll_member=write)
-        if isinstance(write, member_pb2.EnrollMemberRequest)
-        else points_pb2.BatchWriteItem(record_purchase=write)
-        for write in writes
-    ]
-    return points_pb2.BatchWriteRequest(items=items)
+def activity(
+    number: object, name: str = "survey-completed", *, member_id: str = "m-1", **more: Any
+) -> points_pb2.RecordActivityRequest:
+    """An activity whose request is named after a number."""
+    more.setdefault("request_id", f"activity-{number}")
+    more.setdefault("program_id", PROGRAM)
+    return points_pb2.RecordActivityRequest(member_id=member_id, activity=name, **more)
+
+
+def override(
+    tier_id: str, until: str, *, member_id: str = "m-1", **more: Any
+) -> points_pb2.OverrideTierRequest:
+    """An override whose request is named after the tier."""
+    more.setdefault("request_id", f"override-{tier_id}")
+    more.setdefault("program_id", PROGRAM)
+    more.setdefault("reason", "moved house")
+    return points_pb2.OverrideTierRequest(
+        member_id=member_id, tier_id=tier_id, until_time=instant(until), **more
+    )
+
+
+def tier_status(member_id: str = "m-1", program_id: str = PROGRAM) -> Any:
+    return balance_pb2.GetTierStatusRequest(program_id=program_id, member_id=member_id)
+
+
+def preview_of(
+    request: points_pb2.RecordPurchaseRequest,
+) -> points_pb2.PreviewPurchaseRequest:
+    """The same purchase as a question."""
+    fields = json_format.MessageToDict(request)
+    del fields["requestId"]
+    return json_format.ParseDict(fields, points_pb2.PreviewPurchaseRequest())
+
+
+Write = (
+    member_pb2.EnrollMemberRequest
+    | points_pb2.RecordPurchaseRequest
+    | points_pb2.RecordActivityRequest
+    | points_pb2.OverrideTierRequest
+)
+_ITEMS = {
+    member_pb2.EnrollMemberRequest: "enroll_member",
+    points_pb2.RecordPurchaseRequest: "record_purchase",
+    points_pb2.RecordActivityRequest: "record_activity",
+    points_pb2.OverrideTierRequest: "override_tier",
+}
+
+
+def batch(*writes: Write) -> points_pb2.BatchWriteRequest:
+    request = points_pb2.BatchWriteRequest()
+    for write in writes:
+        getattr(request.items.add(), _ITEMS[type(write)]).CopyFrom(write)
+    return request
 
 
 def balance(member_id: str = "m-1", **more: Any) -> balance_pb2.GetBalanceRequest:

@@ -31,6 +31,7 @@ from tests.service.client import Client, Failure, GrpcClient, HttpClient, JsonCl
 from tests.service.conftest import TRANSPORTS, client_of
 from tests.service.requests import (
     PROGRAM,
+    activity,
     balance,
     batch,
     clock,
@@ -42,9 +43,11 @@ from tests.service.requests import (
     money,
     now,
     open_program,
+    override,
     program,
     purchase,
     rules,
+    tier_status,
 )
 
 LONG = "x" * 129
@@ -405,7 +408,94 @@ PROGRAMS = [
               points_pb2.BatchWriteRequest(items=[points_pb2.BatchWriteItem()] * 1_001), "items"),
 ]  # fmt: skip
 
-CASES = [*PURCHASES, *QUERIES, *TOKENS, *PROGRAMS]
+LATER = "2027-01-01T00:00:00Z"
+
+
+def does(name: str, request: points_pb2.RecordActivityRequest, *fields: str) -> Case:
+    return malformed(name, Client.record_activity, request, *fields)
+
+
+def overrides(name: str, request: points_pb2.OverrideTierRequest, *fields: str) -> Case:
+    return malformed(name, Client.override_tier, request, *fields)
+
+
+def born(month: int, day: int) -> member_pb2.EnrollMemberRequest:
+    return enrollment("new", birthday=member_pb2.Birthday(month=month, day=day))
+
+
+def until(time: timestamp_pb2.Timestamp | None) -> points_pb2.OverrideTierRequest:
+    request = override("gold", LATER)
+    request.ClearField("until_time")
+    if time is not None:
+        request.until_time.CopyFrom(time)
+    return request
+
+
+TIERS = [
+    *(
+        malformed(f"born on {month}-{day}", Client.enroll_member, born(month, day), field)
+        for month, day, field in [
+            (0, 1, "birthday.month"),
+            (13, 1, "birthday.month"),
+            (-1, 1, "birthday.month"),
+            (1, 0, "birthday.day"),
+            (1, 32, "birthday.day"),
+            (2, 30, "birthday.day"),
+            (4, 31, "birthday.day"),
+            (12, -1, "birthday.day"),
+            (12, 2**31 - 1, "birthday.day"),
+        ]
+    ),
+    malformed("long referrer", Client.enroll_member,
+              enrollment("new", referrer_member_id=LONG), "referrer_member_id"),
+    malformed("NUL in referrer", Client.enroll_member,
+              enrollment("new", referrer_member_id="a\0b"), "referrer_member_id"),
+    malformed("referred by itself", Client.enroll_member,
+              enrollment("new", referrer_member_id="new"), "referrer_member_id"),
+    Case("unknown referrer", Client.enroll_member, enrollment("new", referrer_member_id="x"),
+         "NOT_FOUND", "MEMBER_NOT_FOUND"),
+    does("no request_id", activity("bad", request_id=""), "request_id"),
+    does("no member_id", activity("bad", member_id=""), "member_id"),
+    does("no program_id", activity("bad", program_id=""), "program_id"),
+    does("no activity", activity("bad", ""), "activity"),
+    does("long activity", activity("bad", LONG), "activity"),
+    does("NUL in activity", activity("bad", "a\0b"), "activity"),
+    does("an activity that no bonus names", activity("bad", "dancing"), "activity"),
+    does("tab in location_id", activity("bad", location_id="a\tb"), "location_id"),
+    does("long terminal_id", activity("bad", terminal_id=LONG), "terminal_id"),
+    does("year 9999", activity("bad", effective_time=far_time(253_402_300_799)),
+         "effective_time"),
+    does("everything at once", activity("bad", "", request_id="\0", member_id=LONG),
+         "request_id", "member_id", "activity"),
+    Case("unknown program", Client.record_activity, activity("bad", program_id="none"),
+         "NOT_FOUND", "PROGRAM_NOT_FOUND"),
+    Case("unknown member", Client.record_activity, activity("bad", member_id="x"),
+         "NOT_FOUND", "MEMBER_NOT_FOUND"),
+    overrides("no request_id", override("gold", LATER, request_id=""), "request_id"),
+    overrides("no member_id", override("gold", LATER, member_id=""), "member_id"),
+    overrides("no program_id", override("gold", LATER, program_id=""), "program_id"),
+    overrides("no tier_id", override("", LATER), "tier_id"),
+    overrides("long tier_id", override(LONG, LATER, request_id="r"), "tier_id"),
+    overrides("NUL in tier_id", override("a\0b", LATER, request_id="r"), "tier_id"),
+    overrides("a tier where there are none", override("gold", LATER), "tier_id"),
+    overrides("no reason", override("gold", LATER, reason=""), "reason"),
+    overrides("long reason", override("gold", LATER, reason="x" * 501), "reason"),
+    overrides("newline in reason", override("gold", LATER, reason="a\nb"), "reason"),
+    overrides("no end", until(None), "until_time"),
+    overrides("an end beyond the calendar", until(far_time(253_402_300_799)), "until_time"),
+    Case("unknown program", Client.override_tier, override("gold", LATER, program_id="none"),
+         "NOT_FOUND", "PROGRAM_NOT_FOUND"),
+    Case("unknown member", Client.override_tier, override("gold", LATER, member_id="x"),
+         "NOT_FOUND", "MEMBER_NOT_FOUND"),
+    Case("unknown member", Client.get_tier_status, tier_status("x"), "NOT_FOUND",
+         "MEMBER_NOT_FOUND"),
+    Case("unknown program", Client.get_tier_status, tier_status("m-1", "none"), "NOT_FOUND",
+         "PROGRAM_NOT_FOUND"),
+    malformed("no member_id", Client.get_tier_status, tier_status(""), "member_id"),
+    malformed("NUL in member_id", Client.get_tier_status, tier_status("\0"), "member_id"),
+]  # fmt: skip
+
+CASES = [*PURCHASES, *QUERIES, *TOKENS, *PROGRAMS, *TIERS]
 
 
 @pytest.mark.parametrize("case", CASES, ids=[f"{c.method.__name__}: {c.name}" for c in CASES])
