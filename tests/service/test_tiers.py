@@ -655,6 +655,19 @@ def test_an_activity_that_is_late_or_not_known(client: Client) -> None:
     assert failure_of(client.record_activity, reused).reason == "REQUEST_ID_REUSED"
 
 
+@pytest.mark.xfail(strict=True, reason="of many days only the latest `count` are remembered")
+def test_a_limit_holds_for_late_activities(client: Client) -> None:
+    survey = {**BONUSES["survey"], "per_member": {"count": 1, "days": 10}}
+    open_program(client, clock="2026-01-31T09:00:00Z", **TIERS, bonuses=[survey])
+    client.record_activity(activity(1))
+    late = instant("2026-01-05T09:00:00Z")
+    points = [
+        client.record_activity(activity(number, effective_time=late)).entries[0].points
+        for number in (2, 3)
+    ]
+    assert points == [30, 0]
+
+
 def test_a_limit_holds_over_two_servers(replicas: tuple[RunningServer, RunningServer]) -> None:
     opener = GrpcClient(replicas[0].grpc_address)
     open_program(opener, **TIERS, **bonuses("survey"))
