@@ -83,7 +83,7 @@ bench: .venv/.installed ## Run the benchmarks
 
 CDNOW ?= ../shared/data/cdnow/CDNOW_master.txt
 
-replay-cdnow: .venv/.installed ## Replay 69,659 real purchases and check every point (CDNOW=file)
+replay-cdnow: .venv/.installed ## Replay 69,659 real purchases and check every point and tier (CDNOW=file)
 	$(BIN)/python -m benchmarks.replay_cdnow $(CDNOW) $(ARGS)
 
 ##@ Maintenance
