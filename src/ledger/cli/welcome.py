@@ -102,6 +102,7 @@ def _what_to_try(addresses: Addresses, program_id: str, member_id: str) -> Rende
             f"{ledger} balance {member}{server}",
             f"{ledger} purchase {member} 12.99{server}",
             f"{ledger} statement {member}{server}",
+            f"{ledger} tier {member}{server}",
         ]
     else:
         commands = [f"{ledger} program apply FILE{server}", f"{ledger} --help"]
