@@ -15,8 +15,16 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from ledger.core.chain import GENESIS, chain
-from ledger.core.commands import Command, EnrollMember, RecordPurchase, Settle, fingerprint
-from ledger.core.decide import Context, decide
+from ledger.core.commands import (
+    Command,
+    EnrollMember,
+    OverrideTier,
+    RecordActivity,
+    RecordPurchase,
+    Settle,
+    fingerprint,
+)
+from ledger.core.decide import decide, other_member
 from ledger.core.errors import FailedPrecondition, LedgerError, RequestIdReused, recall
 from ledger.core.instants import to_instant
 from ledger.core.model import (
@@ -29,8 +37,10 @@ from ledger.core.model import (
     balance_of,
     encode,
 )
+from ledger.core.posting import Context, Posting
 from ledger.core.program import Program, RulesVersion
 from ledger.core.rules import read_rules
+from ledger.core.status import TierStatus, present_status
 from ledger.core.verify import Finding, Sealed, StoredAccount, verify_member
 
 PROGRAM = "bean-street"
@@ -98,14 +108,15 @@ class MemoryLedger:
         self.accounts: dict[str, Account] = {}
         self.journals: dict[str, list[Entry]] = {}
         self.purchases: dict[str, PurchaseRef] = {}
+        #: points that promotions with a budget have given
+        self.budgets: dict[str, int] = {}
         self.answered: dict[tuple[str, str], tuple[str, Outcome]] = {}
 
     def publish(self, rules: Document, effective_time: int) -> None:
         """Add a rules version."""
         versions = self.program.versions
-        version = RulesVersion(
-            len(versions) + 1, effective_time, read_rules(rules, self.program.currency)
-        )
+        compiled = read_rules(rules, self.program.currency, versions[-1].rules)
+        version = RulesVersion(len(versions) + 1, effective_time, compiled)
         self.program = msgspec.structs.replace(self.program, versions=(*versions, version))
 
     def write(self, command: Command, actor: str = TILL) -> Outcome:
@@ -117,9 +128,8 @@ class MemoryLedger:
                 return RequestIdReused(request_id=command.request_id)
             return outcome
         account = self.accounts.get(command.member_id)
-        context = Context(program=self.program, now=self.now, actor=actor, purchases=self.purchases)
         try:
-            posting = decide(account, command, context)
+            posting = self.decide(command, actor)
         except FailedPrecondition as refusal:
             if account is not None:
                 remembered = recall(refusal.reason, refusal.metadata)
@@ -127,19 +137,39 @@ class MemoryLedger:
             return refusal
         except LedgerError as error:
             return error
-        if posting.entries:
-            self.accounts[command.member_id] = posting.account
-        self.journals.setdefault(command.member_id, []).extend(posting.entries)
-        for entry in posting.entries:
-            if entry.kind == "PURCHASE":
-                reference = PurchaseRef(entry.member_id, entry.sequence)
-                self.purchases[entry.purchase_id] = reference
+        for page in (posting, *posting.others):
+            self._take_in(page)
+        for promotion_id, points in posting.spent.items():
+            self.budgets[promotion_id] = self.budgets.get(promotion_id, 0) + points
         own = tuple(posting.entries[posting.own :])
         balance = balance_after(own[-1]) if own else balance_of(posting.account, posting.now)
         if command.request_id:
             again = Receipt(entries=own, balance=balance, replayed=True)
             self.answered[request] = (fingerprint(command), again)
         return Receipt(entries=own, balance=balance)
+
+    def decide(self, command: Command, actor: str = TILL) -> Posting:
+        """What a command would post now, of which nothing is kept. Raises its refusal."""
+        account = self.accounts.get(command.member_id)
+        other = other_member(account, command)
+        context = Context(
+            program=self.program,
+            now=self.now,
+            actor=actor,
+            purchases=self.purchases,
+            others={other: self.accounts[other]} if other in self.accounts else {},
+            budgets=self.budgets,
+        )
+        return decide(account, command, context)
+
+    def _take_in(self, page: Posting) -> None:
+        if page.entries:
+            self.accounts[page.member_id] = page.account
+        self.journals.setdefault(page.member_id, []).extend(page.entries)
+        for entry in page.entries:
+            if entry.kind == "PURCHASE":
+                reference = PurchaseRef(entry.member_id, entry.sequence)
+                self.purchases[entry.purchase_id] = reference
 
     def enroll(self, member_id: str = "ann", **fields: Any) -> Receipt:
         """The receipt of an enrolment. Raises its refusal."""
@@ -155,23 +185,67 @@ class MemoryLedger:
         when: str | int | None = None,
         **fields: Any,
     ) -> Receipt:
-        """The receipt of a purchase, with lines by category. Raises its refusal."""
+        """The receipt of a purchase, with lines by category (or "category/sku"). Raises its
+        refusal."""
+        return self._done(self.purchase(amount, member_id, lines=lines, when=when, **fields))
+
+    def purchase(
+        self,
+        amount: str,
+        member_id: str = "ann",
+        *,
+        lines: Mapping[str, str] | None = None,
+        when: str | int | None = None,
+        **fields: Any,
+    ) -> RecordPurchase:
+        """The command of `buy`."""
         number = len(self.answered) + 1
         fields.setdefault("request_id", f"r-{number}")
         fields.setdefault("purchase_id", f"p-{number}")
+        parts = {tuple(name.partition("/")[::2]): part for name, part in (lines or {}).items()}
+        return RecordPurchase(
+            program_id=PROGRAM,
+            member_id=member_id,
+            amount=cents(amount),
+            lines=tuple(
+                PurchaseLine(sku, category, 1, cents(part))
+                for (category, sku), part in parts.items()
+            ),
+            effective_time=at(when) if isinstance(when, str) else when,
+            **fields,
+        )
+
+    def do(self, activity: str, member_id: str = "ann", when: str | int | None = None) -> Receipt:
+        """The receipt of an activity. Raises its refusal."""
         return self._done(
-            RecordPurchase(
+            RecordActivity(
                 program_id=PROGRAM,
                 member_id=member_id,
-                amount=cents(amount),
-                lines=tuple(
-                    PurchaseLine("", category, 1, cents(part))
-                    for category, part in (lines or {}).items()
-                ),
+                request_id=f"r-{len(self.answered) + 1}",
+                activity=activity,
                 effective_time=at(when) if isinstance(when, str) else when,
-                **fields,
             )
         )
+
+    def override(self, tier_id: str, until: str | int, member_id: str = "ann") -> Receipt:
+        """The receipt of an override. Raises its refusal."""
+        return self._done(
+            OverrideTier(
+                program_id=PROGRAM,
+                member_id=member_id,
+                request_id=f"r-{len(self.answered) + 1}",
+                tier_id=tier_id,
+                reason="goodwill",
+                until_time=at(until) if isinstance(until, str) else until,
+            )
+        )
+
+    def tier(self, member_id: str = "ann") -> TierStatus:
+        """The tier that a member holds now, whatever is settled yet."""
+        command = Settle(program_id=PROGRAM, member_id=member_id)
+        status = present_status(self.decide(command).account, self.program, self.now)
+        assert status is not None, "the program has no tiers"
+        return status
 
     def settle(self, member_id: str = "ann") -> tuple[Entry, ...]:
         """What time has made due, posted now."""
