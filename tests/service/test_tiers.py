@@ -283,9 +283,6 @@ def test_a_repeated_request_is_answered_the_same_whatever_came_later(client: Cli
         )
 
 
-@pytest.mark.xfail(
-    strict=True, reason="texts are read under the rules now in force at that instant"
-)
 def test_rules_published_at_the_very_moment_do_not_change_an_answer(client: Client) -> None:
     open_program(client, **TIERS)
     first = client.record_purchase(purchase(1, "5.00"))
@@ -356,7 +353,6 @@ def test_without_visits_a_level_is_lost_after_its_grace(client: Client) -> None:
     assert client.get_balance(balance()).tier_id == "member"
 
 
-@pytest.mark.xfail(strict=True, reason="`keep` still names the end of validity, which is over")
 def test_in_the_grace_what_keeps_the_tier_lies_ahead(client: Client) -> None:
     open_program(client, **TIERS)
     for number in range(11, 21):
@@ -666,7 +662,6 @@ def test_an_activity_that_is_late_or_not_known(client: Client) -> None:
     assert failure_of(client.record_activity, reused).reason == "REQUEST_ID_REUSED"
 
 
-@pytest.mark.xfail(strict=True, reason="of many days only the latest `count` are remembered")
 def test_a_limit_holds_for_late_activities(client: Client) -> None:
     survey = {**BONUSES["survey"], "per_member": {"count": 1, "days": 10}}
     open_program(client, clock="2026-01-31T09:00:00Z", **TIERS, bonuses=[survey])

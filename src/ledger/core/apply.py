@@ -159,7 +159,9 @@ def _mark(marks: tuple[Mark, ...], change: MarkChange) -> tuple[Mark, ...]:
     """The marks with one day more under a rule."""
     for index, mark in enumerate(marks):
         if mark.rule == change.rule:
-            days = tuple(sorted((*mark.days, change.day))[-change.keep :])
+            days = tuple(
+                sorted(day for day in (*mark.days, change.day) if day >= change.forget_before)
+            )[-change.keep :]
             return (*marks[:index], Mark(change.rule, days), *marks[index + 1 :])
     return (*marks, Mark(change.rule, (change.day,)))
 

@@ -39,7 +39,7 @@ from ledger.core.model import (
 )
 from ledger.core.posting import Context, Posting
 from ledger.core.program import RulesVersion
-from ledger.core.rules import Bonus, Rules
+from ledger.core.rules import Bonus, Limit, Rules
 from ledger.core.tiering import override_tier, remember_from, rise, tell_tier
 
 #: a till's clock may be this far ahead; such an effective_time counts as now
@@ -178,7 +178,7 @@ def _record_activity(posting: Posting, command: RecordActivity) -> None:
                 lot_of(bonus.points, day, zone, version.rules, expires_days=bonus.expires_days)
             )
             if bonus.per_member is not None:
-                marks.append(MarkChange(rule, day, bonus.per_member.count))
+                marks.append(_mark_of(posting, rule, day, bonus.per_member))
     points = sum([line.points for line in lines])
     data = EntryData(
         breakdown=tuple(lines), lots=tuple(lots), marks=tuple(marks), activity=command.activity
@@ -202,9 +202,21 @@ def _has_room(account: Account, bonus: Bonus, day: int) -> bool:
     if limit is None:
         return True
     given = account.marked(f"bonus:{bonus.id}")
-    if limit.days is not None:
-        given = tuple(one for one in given if abs(day - one) < limit.days)
-    return len(given) < limit.count
+    if limit.days is None:
+        return len(given) < limit.count
+    # A late one lies between others: no run of days that it falls in may have too many.
+    last_days = [day, *(one for one in given if day < one < day + limit.days)]
+    return all(
+        sum(last - limit.days < one <= last for one in given) < limit.count for last in last_days
+    )
+
+
+def _mark_of(posting: Posting, rule: str, day: int, limit: Limit) -> MarkChange:
+    """The mark that a rule with a limit leaves: as long as a late upload could meet it."""
+    if limit.days is None:
+        return MarkChange(rule, day, limit.count)
+    oldest = posting.today - posting.program.longest_backdate_days
+    return MarkChange(rule, day, 0, oldest - limit.days)
 
 
 def _record_purchase(

@@ -49,10 +49,12 @@ def _about(entry: Entry, program: Program) -> str:
 
 
 def _earned(entry: Entry, program: Program) -> str:
+    if not entry.points:
+        return "No points this time."
     parts = ", ".join(
         f"{line.points} {_short(line.rule, entry, program)}" for line in entry.data.breakdown
     )
-    because = f" ({parts})" if parts and entry.points else ""
+    because = f" ({parts})" if parts else ""
     later = ""
     waits = [lot.activate_time for lot in entry.data.lots if lot.activate_time is not None]
     if waits:

@@ -100,6 +100,8 @@ class Progress(msgspec.Struct, frozen=True, array_like=True, gc=False):
     keep_visits: int = 0
     keep_spend: int = 0
     keep_day: int = 0
+    #: the rules version that it was told under
+    version: int = 0
 
 
 class TierReason(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -159,11 +161,15 @@ class DayChange(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 class MarkChange(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A rule with a limit gave something on a local day; the `keep` latest days are remembered."""
+    """A rule with a limit gave something on a local day: what is remembered of that.
+
+    Days before `forget_before` are not, and of the others the `keep` latest; 0 = all.
+    """
 
     rule: str
     day: int
     keep: int
+    forget_before: int = 0
 
 
 class EntryData(msgspec.Struct, omit_defaults=True, gc=False):

@@ -98,9 +98,9 @@ class Section:
             return ""
         return str(value)
 
-    def texts(self, name: str) -> list[str]:
+    def texts(self, name: str, most: int = _MAX_ITEMS) -> list[str]:
         found = []
-        for index, value in enumerate(self._list(name)):
+        for index, value in enumerate(self._list(name, most)):
             if _is_text(value):
                 found.append(value)
             else:

@@ -12,7 +12,7 @@ import msgspec
 from ledger.core.instants import day_start, local_day
 from ledger.core.model import Account, Entry, Progress, TierState
 from ledger.core.program import Program
-from ledger.core.rules import Level, Rules
+from ledger.core.rules import Level
 from ledger.core.tiers import first_state, progress, reaches, stand
 
 
@@ -57,15 +57,16 @@ class TierStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 def present_status(account: Account, program: Program, now: int) -> TierStatus | None:
     """The tier of an account that is settled up to `now` (µs); None in a program without tiers."""
-    rules = program.in_force(now).rules
+    version = program.in_force(now)
+    rules = version.rules
     if rules.tiers is None:
         return None
     zone = program.zone
     state = account.tier or first_state(rules.tiers, account.enroll_time)
     enroll_day = local_day(account.enroll_time, zone)
     standing = stand(account.days, rules, local_day(now, zone), enroll_day)
-    told = progress(standing, account.days, rules, state, zone, enroll_day)
-    return _status(state, told, rules, program)
+    told = progress(standing, account.days, version, state, zone, enroll_day)
+    return _status(state, told, now, program)
 
 
 def status_after(entries: Sequence[Entry], program: Program) -> TierStatus | None:
@@ -74,12 +75,12 @@ def status_after(entries: Sequence[Entry], program: Program) -> TierStatus | Non
     for entry in reversed(entries):
         state, told = entry.data.tier, entry.data.progress
         if state is not None and told is not None:
-            return _status(state, told, program.in_force(entry.create_time).rules, program)
+            return _status(state, told, entry.create_time, program)
     return None
 
 
-def _status(state: TierState, told: Progress, rules: Rules, program: Program) -> TierStatus | None:
-    tiers, zone = rules.tiers, program.zone
+def _status(state: TierState, told: Progress, now: int, program: Program) -> TierStatus | None:
+    tiers, zone = program.versions[told.version - 1].rules.tiers, program.zone
     if tiers is None:
         return None
     rank = tiers.rank(state.held)
@@ -94,7 +95,9 @@ def _status(state: TierState, told: Progress, rules: Rules, program: Program) ->
     keep = None
     if rank and not overridden:
         keep_from = day_start(told.keep_day, zone)
-        keep = _missing(level, told.keep_visits, told.keep_spend, state.valid_until, keep_from)
+        in_grace = state.valid_until is not None and state.valid_until <= now
+        keep_until = state.grace_until if in_grace else state.valid_until
+        keep = _missing(level, told.keep_visits, told.keep_spend, keep_until, keep_from)
     return TierStatus(
         tier_id=level.id,
         name=level.name,

@@ -18,6 +18,7 @@ _MAX_DAYS = 3_660
 _MAX_MONTHS = 1_200
 _MAX_VISITS = 1_000_000
 _MAX_LEVELS = 100
+_MAX_BENEFITS = 50
 
 
 class Level(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,7 +140,7 @@ def _read_level(section: Section, currency: str, rate: Fraction, *, first: bool)
         match=match,
         multiplier=multiplier,
         extra_rate=rate * (multiplier - 1),
-        benefits=tuple(section.texts("benefits")),
+        benefits=tuple(section.texts("benefits", _MAX_BENEFITS)),
         entry_bonus=entry_bonus,
     )
 

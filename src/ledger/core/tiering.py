@@ -58,7 +58,7 @@ def tell_tier(
     if change is not None and change.spend and standing.rank == tiers.rank(state.level):
         state = extended(state, tiers, posting.today, program.zone)
     data.tier = state
-    data.progress = progress(standing, days, version.rules, state, program.zone, enroll_day)
+    data.progress = progress(standing, days, version, state, program.zone, enroll_day)
     return standing
 
 
@@ -140,7 +140,7 @@ def _change(
     command: Command | None,
 ) -> None:
     days, zone = posting.account.days, posting.program.zone
-    told = progress(standing, days, version.rules, after, zone, posting.enroll_day)
+    told = progress(standing, days, version, after, zone, posting.enroll_day)
     posting.post(
         "TIER_CHANGE",
         0,

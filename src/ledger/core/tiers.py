@@ -23,6 +23,7 @@ from ledger.core.instants import (
     yearly,
 )
 from ledger.core.model import Day, Progress, TierReason, TierState
+from ledger.core.program import RulesVersion
 from ledger.core.rules import Level, Rules, Tiers
 
 
@@ -95,7 +96,7 @@ def reaches(level: Level, visits: int, spend: int) -> bool:
 def progress(
     standing: Standing,
     days: tuple[Day, ...],
-    rules: Rules,
+    version: RulesVersion,
     state: TierState,
     zone: ZoneInfo,
     enroll_day: int,
@@ -104,8 +105,9 @@ def progress(
     tier held is decided anew.
 
     In a rolling period that is the day the grace is over; else the last day of validity, since the
-    next period begins at nothing.
+    next period begins at nothing, or of the grace once that has begun.
     """
+    rules = version.rules
     tiers = rules.tiers
     assert tiers is not None
     by_day = period_end(tiers, standing.end_day, enroll_day)
@@ -113,8 +115,14 @@ def progress(
         by_day = standing.first_day + tiers.rolling_days
     keep_visits = keep_spend = keep_day = 0
     if state.valid_until is not None and state.grace_until is not None:
-        rolling = tiers.period == "rolling_days"
-        last_day = local_day(state.grace_until if rolling else state.valid_until - 1, zone)
+        valid_day, grace_day = (
+            local_day(state.valid_until, zone),
+            local_day(state.grace_until, zone),
+        )
+        if tiers.period == "rolling_days":
+            last_day = grace_day
+        else:
+            last_day = (valid_day if standing.end_day < valid_day else grace_day) - 1
         keep_day = period_start(tiers, max(last_day, standing.end_day), enroll_day)
         keep_visits, keep_spend, _ = count(days, keep_day, rules.visits_per_day)
     return Progress(
@@ -125,6 +133,7 @@ def progress(
         keep_visits,
         keep_spend,
         keep_day,
+        version.version,
     )
 
 

@@ -39,13 +39,15 @@ async def program_or_refuse(
 
 
 async def program_covering(engine: Engine, program: Program, entries: Iterable[Entry]) -> Program:
-    """The program with every rules version that the entries were decided under.
+    """The program with every rules version that the entries were decided and told under.
 
     They may know one that came after `program` was looked up. Whoever wrote them has read the
     program since, so the one that is known now is the better one.
     """
     program = engine.catalog.known(program.program_id) or program
     for entry in entries:
-        if entry.rules_version > program.versions[-1].version:
-            program = await engine.program(program.program_id, entry.rules_version)
+        told = entry.data.progress
+        version = max(entry.rules_version, told.version if told is not None else 0)
+        if version > program.versions[-1].version:
+            program = await engine.program(program.program_id, version)
     return program
