@@ -24,6 +24,7 @@ from ledger.core.errors import (
     PurchaseAlreadyRecorded,
     invalid,
 )
+from ledger.core.giving import give
 from ledger.core.instants import MINUTE, day_start, format_instant, local_day, local_minute
 from ledger.core.model import (
     AVAILABLE,
@@ -124,38 +125,15 @@ def _open_account(
         command=command,
     )
     for bonus in version.rules.bonuses_on("ENROLLMENT"):
-        _give(posting, bonus, bonus.points, effective_time, version, command=command)
-
-
-def _give(
-    posting: Posting,
-    bonus: Bonus,
-    points: int,
-    effective_time: int,
-    version: RulesVersion,
-    *,
-    command: Command | None,
-    related: str = "",
-) -> None:
-    """Post a bonus as an entry of its own."""
-    zone = posting.program.zone
-    day = local_day(effective_time, zone)
-    lot = lot_of(points, day, zone, version.rules, expires_days=bonus.expires_days)
-    posting.post(
-        "BONUS",
-        points,
-        EntryData(
-            breakdown=(BreakdownLine(f"bonus:{bonus.id}", points),),
-            lots=(lot,),
-            related_member_id=related,
-        ),
-        debit=ISSUANCE,
-        credit=AVAILABLE,
-        effective_time=effective_time,
-        rules_version=version.version,
-        command=command,
-        actor=posting.actor,
-    )
+        give(
+            posting,
+            f"bonus:{bonus.id}",
+            bonus.points,
+            effective_time,
+            version,
+            expires_days=bonus.expires_days,
+            command=command,
+        )
 
 
 def _record_activity(posting: Posting, command: RecordActivity) -> None:
@@ -322,28 +300,30 @@ def _thank_for_referral(
     bonuses = version.rules.bonuses_on("REFERRAL")
     for bonus in bonuses:
         if bonus.referee_points:
-            _give(
+            give(
                 posting,
-                bonus,
+                f"bonus:{bonus.id}",
                 bonus.referee_points,
                 effective_time,
                 version,
+                expires_days=bonus.expires_days,
                 command=command,
-                related=referrer,
+                related_member_id=referrer,
             )
     if not bonuses:
         return
     page = Posting(context.others[referrer], referrer, context)
     settle(page)
     for bonus in bonuses:
-        _give(
+        give(
             page,
-            bonus,
+            f"bonus:{bonus.id}",
             bonus.points,
             effective_time,
             version,
-            command=None,
-            related=posting.member_id,
+            expires_days=bonus.expires_days,
+            actor=posting.actor,
+            related_member_id=posting.member_id,
         )
     settle(page)
     posting.others.append(page)

@@ -9,18 +9,15 @@ from __future__ import annotations
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from ledger.core.earning import lot_of
+from ledger.core.giving import give
 from ledger.core.instants import date_of, day_start, local_day, yearly
 from ledger.core.model import (
     AVAILABLE,
     EXPIRED,
-    ISSUANCE,
     PENDING,
     Account,
-    BreakdownLine,
     EntryData,
     LotChange,
-    MarkChange,
 )
 from ledger.core.posting import Posting
 from ledger.core.program import DatedBonus, Program
@@ -54,7 +51,16 @@ def settle(posting: Posting) -> None:
         if _activate(posting, instant) or _expire(posting, instant) or end_tier(posting, instant):
             continue
         assert occasion is not None  # nothing else is due
-        _give(posting, occasion)
+        bonus, version = occasion.dated.bonus, occasion.dated.version
+        give(
+            posting,
+            f"bonus:{bonus.id}",
+            bonus.points,
+            occasion.instant,
+            posting.program.versions[version - 1],
+            expires_days=bonus.expires_days,
+            once=True,
+        )
 
 
 def next_occasion(account: Account, program: Program) -> Occasion | None:
@@ -140,25 +146,3 @@ def _expire(posting: Posting, instant: int) -> bool:
         rules_version=posting.program.in_force(instant).version,
     )
     return True
-
-
-def _give(posting: Posting, occasion: Occasion) -> None:
-    """Give a dated bonus, and remember that it was given."""
-    bonus, version = occasion.dated.bonus, occasion.dated.version
-    zone = posting.program.zone
-    rules = posting.program.versions[version - 1].rules
-    rule = f"bonus:{bonus.id}"
-    lot = lot_of(bonus.points, occasion.day, zone, rules, expires_days=bonus.expires_days)
-    posting.post(
-        "BONUS",
-        bonus.points,
-        EntryData(
-            breakdown=(BreakdownLine(rule, bonus.points),),
-            lots=(lot,),
-            marks=(MarkChange(rule, occasion.day, 1),),
-        ),
-        debit=ISSUANCE,
-        credit=AVAILABLE,
-        effective_time=occasion.instant,
-        rules_version=version,
-    )

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from ledger.core.apply import change_day
 from ledger.core.commands import Command, OverrideTier
-from ledger.core.earning import lot_of
 from ledger.core.errors import invalid
+from ledger.core.giving import give
 from ledger.core.instants import format_instant, local_day
 from ledger.core.model import (
-    AVAILABLE,
-    ISSUANCE,
-    BreakdownLine,
     DayChange,
     EntryData,
-    MarkChange,
     TierReason,
     TierState,
 )
@@ -159,27 +155,12 @@ def _give_entry_bonus(
     command: Command | None,
 ) -> None:
     """Give what a level gives for reaching it, once in each period."""
-    rules, zone = version.rules, posting.program.zone
-    assert rules.tiers is not None
-    level = rules.tiers.levels[standing.rank]
-    rule, day = f"entry:{level.id}", standing.end_day
+    assert version.rules.tiers is not None
+    level = version.rules.tiers.levels[standing.rank]
+    rule = f"entry:{level.id}"
     given = posting.account.marked(rule)
-    if not level.entry_bonus or (given and given[-1] >= standing.start_day):
-        return
-    posting.post(
-        "BONUS",
-        level.entry_bonus,
-        EntryData(
-            breakdown=(BreakdownLine(rule, level.entry_bonus),),
-            lots=(lot_of(level.entry_bonus, day, zone, rules),),
-            marks=(MarkChange(rule, day, 1),),
-        ),
-        debit=ISSUANCE,
-        credit=AVAILABLE,
-        effective_time=instant,
-        rules_version=version.version,
-        command=command,
-    )
+    if level.entry_bonus and not (given and given[-1] >= standing.start_day):
+        give(posting, rule, level.entry_bonus, instant, version, once=True, command=command)
 
 
 def remember_from(posting: Posting) -> int:
