@@ -39,14 +39,14 @@ class Workload:
 
     @property
     def title(self) -> str:
-        """Its name, with the size of its batches."""
-        title = f"{self.kind.value}, all rules" if self.full_rules else self.kind.value
+        """Its name, "full" under full rules, with the size of its batches."""
+        title = f"{self.kind.value} full" if self.full_rules else self.kind.value
         return f"{title} × {self.commands}" if self.commands > 1 else title
 
     @property
     def name(self) -> str:
         """Unique in a run; part of the ids of what it sends."""
-        name = self.title.lower().replace(" × ", "-").replace(", ", "-").replace(" ", "-")
+        name = self.title.lower().replace(" × ", "-").replace(" ", "-")
         return f"{name}-{self.in_flight}" if self.measured else f"{name}-warm-up"
 
     @property
