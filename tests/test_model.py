@@ -76,10 +76,19 @@ class Shop:
     def advance(self, clock_time: datetime) -> None:
         assert self.model.advance_clock(PROGRAM, clock_time)[0] == "ok"
 
+    def moved_by_time(self, as_of: datetime | None = None) -> dict[tuple[str, datetime], int]:
+        """Points that time moved, by kind and when it was due."""
+        return {
+            (entry["kind"], entry["effective_time"]): entry["points"]
+            for entry in self.model.journal(PROGRAM, "m-1", as_of)
+            if entry["by_time"]
+        }
+
 
 def breakdown(outcome: Outcome) -> list[tuple[str, int]]:
     assert outcome[0] == "ok", outcome
-    lines: list[tuple[str, int]] = outcome[1]["entries"][-1]["breakdown"]
+    [bought] = [entry for entry in outcome[1]["entries"] if entry["kind"] == "PURCHASE"]
+    lines: list[tuple[str, int]] = bought["breakdown"]
     return lines
 
 
@@ -198,7 +207,7 @@ def test_a_lot_lives_to_the_end_of_its_last_local_month(
     assert shop.balance(end - timedelta(microseconds=1))["available"] == 100
     after = shop.balance(end)
     assert (after["available"], after["expired"], after["lifetime"]) == (0, 100, 100)
-    assert shop.model.movements(PROGRAM, "m-1", end) == {("EXPIRY", end): -100}
+    assert shop.moved_by_time(end) == {("EXPIRY", end): -100}
 
 
 def test_points_without_an_expiry_live_for_ever() -> None:
@@ -216,7 +225,7 @@ def test_pending_points_activate_when_the_nth_local_day_begins() -> None:
     before, after = shop.balance(activates - timedelta(seconds=1)), shop.balance(activates)
     assert (before["available"], before["pending"], before["next_expiry"]) == (0, 100, None)
     assert (after["available"], after["pending"]) == (100, 0)
-    assert shop.model.movements(PROGRAM, "m-1", activates) == {("ACTIVATION", activates): 100}
+    assert shop.moved_by_time(activates) == {("ACTIVATION", activates): 100}
 
 
 def test_a_late_purchase_activates_and_expires_at_its_own_instants() -> None:
@@ -226,7 +235,7 @@ def test_a_late_purchase_activates_and_expires_at_its_own_instants() -> None:
     shop.buy("100.00", effective_time=late)
     balance = shop.balance()
     assert (balance["available"], balance["pending"], balance["expired"]) == (0, 0, 100)
-    assert shop.model.movements(PROGRAM, "m-1") == {
+    assert shop.moved_by_time() == {
         ("ACTIVATION", instant("2026-04-11T22:00:00Z")): 100,
         ("EXPIRY", instant("2026-05-31T22:00:00Z")): -100,
     }
@@ -456,3 +465,342 @@ def test_a_program_that_is_no_sandbox_follows_the_wall_clock() -> None:
     assert model.record_purchase(buy)[0] == "ok"
     model.wall_time = instant("2026-08-31T22:00:00Z")
     assert model.balance("real", "m-1")[1]["expired"] == 10
+
+
+# -- visits and tiers ---------------------------------------------------------------------------
+
+LEVELS: list[dict[str, Any]] = [
+    {"id": "member"},
+    {"id": "silver", "visits": 2, "multiplier": "1.25"},
+    {"id": "gold", "visits": 3, "spend": "500.00", "match": "ANY", "multiplier": "1.5"},
+]
+
+
+def with_tiers(**changes: Any) -> dict[str, Any]:
+    tiers = {"period": {"rolling_days": 30}, "levels": LEVELS, "keep_months": 1, **changes}
+    return {**RULES, "expiry": {}, "visits": {"minimum": "3.00"}, "tiers": tiers}
+
+
+def days(number: float) -> timedelta:
+    return timedelta(days=number)
+
+
+def changes(shop: Shop) -> list[tuple[str, str, datetime]]:
+    """Reason, tier and instant of every change of the tier."""
+    return [
+        (entry["reason"], entry["tier_id"], entry["effective_time"])
+        for entry in shop.model.journal(PROGRAM, "m-1")
+        if entry["kind"] == "TIER_CHANGE"
+    ]
+
+
+def status(shop: Shop) -> dict[str, Any]:
+    return shop.model.tier_status(PROGRAM, "m-1")
+
+
+def test_a_visit_is_a_day_with_a_purchase_large_enough() -> None:
+    shop = Shop(with_tiers())
+    for amount in ("3.00", "5.00", "2.99"):
+        shop.buy(amount)
+    assert (status(shop)["visits"], status(shop)["spend"]) == (1, Fraction("10.99"))
+    shop.buy("2.99", effective_time=NOW - days(1))
+    assert (status(shop)["visits"], status(shop)["spend"]) == (1, Fraction("13.98"))
+    shop.buy("3.00", effective_time=NOW - days(29))
+    assert status(shop)["visits"] == 2
+    # 30 days before today, the window of today has begun after it.
+    shop.buy("3.00", effective_time=NOW - days(30))
+    assert status(shop)["visits"] == 2
+    assert changes(shop) == [("PROMOTED", "silver", NOW)]
+
+
+def test_several_visits_a_day_count_where_the_rules_say_so() -> None:
+    shop = Shop({**with_tiers(), "visits": {"per_day": 2}})
+    for _ in range(3):
+        shop.buy("1.00")
+    assert status(shop)["visits"] == 2
+
+
+def test_the_tier_held_multiplies_and_the_next_one_is_reached_at_once() -> None:
+    shop = Shop(with_tiers())
+    assert status(shop)["next"] == {
+        "tier_id": "silver",
+        "visits": 2,
+        "spend": 0,
+        "by_time": None,
+    }
+    shop.buy("10.00", effective_time=NOW - days(1))
+    state, done = shop.buy("10.00")
+    assert state == "ok"
+    assert [(e["kind"], e["tier_id"]) for e in done["entries"]] == [
+        ("PURCHASE", "member"),
+        ("TIER_CHANGE", "silver"),
+    ]
+    assert breakdown(shop.buy("10.00")) == [("base", 10), ("tier:silver", 2)]
+    # By spend alone, over silver's head.
+    shop = Shop(with_tiers())
+    shop.buy("500.00")
+    assert changes(shop) == [("PROMOTED", "gold", NOW)]
+    assert status(shop)["valid_until"] == instant("2026-08-31T22:00:00Z")
+
+
+@pytest.mark.parametrize(
+    ("downgrade", "expected"),
+    [
+        ("ONE_LEVEL", [("LOWERED", "silver", "2026-09-09"), ("LOWERED", "member", "2026-11-09")]),
+        ("TO_QUALIFIED", [("LOWERED", "member", "2026-09-09")]),
+        ("NEVER", [("RENEWED", "gold", "2026-09-09"), ("RENEWED", "gold", "2026-11-09")]),
+    ],
+)
+def test_a_tier_ends_after_its_grace(downgrade: str, expected: list[tuple[str, str, str]]) -> None:
+    shop = Shop(with_tiers(grace_days=9, downgrade=downgrade))
+    shop.buy("500.00")
+    shop.advance(instant("2026-09-09T21:59:59Z"))
+    assert (status(shop)["tier_id"], changes(shop)[1:]) == ("gold", [])
+    # Its grace ends as 10 September begins, and that of a level held from then with 10 November.
+    shop.advance(instant("2026-11-09T23:00:00Z"))
+    assert [(reason, tier, f"{at:%Y-%m-%d}") for reason, tier, at in changes(shop)[1:]] == expected
+
+
+def test_a_tier_is_renewed_by_what_counts_when_it_ends() -> None:
+    shop = Shop(with_tiers(grace_days=20))
+    shop.buy("10.00")
+    shop.advance(NOW + days(1))
+    shop.buy("10.00")
+    assert status(shop)["valid_until"] == instant("2026-08-31T22:00:00Z")
+    # One visit on 15 September is not enough for silver; two in the grace renew it at once.
+    shop.advance(instant("2026-09-15T12:00:00Z"))
+    shop.buy("10.00")
+    assert status(shop)["valid_until"] == instant("2026-08-31T22:00:00Z")
+    shop.advance(instant("2026-09-16T12:00:00Z"))
+    shop.buy("10.00")
+    assert status(shop)["valid_until"] == instant("2026-10-31T23:00:00Z")
+    assert [reason for reason, _, _ in changes(shop)] == ["PROMOTED"]
+    # In a long window they still count when the grace is over.
+    shop = Shop(with_tiers(period={"rolling_days": 100}))
+    shop.buy("10.00")
+    shop.buy("10.00", effective_time=NOW - days(1))
+    shop.advance(instant("2026-08-31T22:00:00Z"))
+    assert changes(shop)[1:] == [("RENEWED", "silver", instant("2026-08-31T22:00:00Z"))]
+    assert status(shop)["valid_until"] == instant("2026-10-31T23:00:00Z")
+
+
+def test_a_promotion_never_shortens_what_was_promised() -> None:
+    shop = Shop(with_tiers(keep_months=24))
+    shop.buy("10.00")
+    shop.buy("10.00", effective_time=NOW - days(1))
+    promised = status(shop)["valid_until"]
+    shop.model.publish_rules(PROGRAM, with_tiers(), NOW + days(1))
+    shop.advance(NOW + days(2))
+    shop.buy("500.00")
+    assert (status(shop)["tier_id"], status(shop)["valid_until"]) == ("gold", promised)
+
+
+def test_a_year_of_tiers_begins_anew() -> None:
+    shop = Shop(with_tiers(period={"calendar_year": {}}), now=instant("2026-12-31T22:59:59Z"))
+    shop.buy("500.00")
+    assert status(shop)["valid_until"] == instant("2027-12-31T23:00:00Z")
+    shop.advance(instant("2026-12-31T23:00:00Z"))
+    assert (status(shop)["visits"], status(shop)["spend"]) == (0, 0)
+
+    shop = Shop(with_tiers(period={"membership_year": {}}), now=instant("2028-02-29T12:00:00Z"))
+    shop.advance(instant("2029-02-27T12:00:00Z"))
+    shop.buy("3.00")
+    assert status(shop)["visits"] == 1
+    shop.advance(instant("2029-02-27T23:00:00Z"))
+    assert status(shop)["visits"] == 0
+
+
+def test_an_entry_bonus_is_given_once_in_each_period() -> None:
+    levels = [LEVELS[0], {**LEVELS[1], "entry_bonus": 7}]
+    shop = Shop(with_tiers(levels=levels, period={"rolling_days": 58}))
+    shop.buy("3.00", effective_time=NOW - days(1))
+    shop.buy("3.00")
+    # On 1 September 6 July is the first day that counts, and with a visit more enough for silver.
+    shop.advance(instant("2026-08-31T22:00:00Z"))
+    shop.buy("3.00")
+    shop.advance(instant("2026-10-31T23:00:00Z"))
+    shop.buy("3.00")
+    shop.advance(instant("2026-11-01T23:00:00Z"))
+    shop.buy("3.00")
+    assert [(reason, f"{at:%Y-%m-%d}") for reason, _, at in changes(shop)] == [
+        ("PROMOTED", "2026-07-06"),
+        ("LOWERED", "2026-08-31"),
+        ("PROMOTED", "2026-08-31"),
+        ("LOWERED", "2026-10-31"),
+        ("PROMOTED", "2026-11-01"),
+    ]
+    assert [
+        f"{entry['effective_time']:%Y-%m-%d}"
+        for entry in shop.model.journal(PROGRAM, "m-1")
+        if entry.get("breakdown") == [("entry:silver", 7)]
+    ] == ["2026-07-06", "2026-11-01"]
+
+
+def test_an_override_stands_in_until_its_end() -> None:
+    shop = Shop(with_tiers())
+    request = {"program_id": PROGRAM, "member_id": "m-1", "request_id": "o", "reason": "goodwill"}
+    until = NOW + days(10)
+    override = {**request, "tier_id": "gold", "until_time": until}
+    assert shop.model.override_tier(override)[0] == "ok"
+    for fields in ({"tier_id": "silver"}, {"tier_id": "other"}, {"until_time": NOW}):
+        again = {**override, "request_id": "again", **fields}
+        assert shop.model.override_tier(again) == ("refused", "INVALID_FIELD")
+    assert breakdown(shop.buy("10.00")) == [("base", 10), ("tier:gold", 5)]
+    shop.advance(NOW + days(1))
+    shop.buy("10.00")
+    assert status(shop)["tier_id"] == "gold"
+    shop.advance(until)
+    assert changes(shop) == [
+        ("OVERRIDDEN", "gold", NOW),
+        ("PROMOTED", "gold", NOW + days(1)),
+        ("OVERRIDE_ENDED", "silver", until),
+    ]
+    # What is earned ends it when it has come as far.
+    shop.model.override_tier({**override, "request_id": "more", "until_time": until + days(9)})
+    shop.buy("500.00")
+    assert changes(shop)[-1] == ("PROMOTED", "gold", until)
+    assert status(shop)["valid_until"] == instant("2026-08-31T22:00:00Z")
+
+
+# -- bonuses ------------------------------------------------------------------------------------
+
+
+def with_bonus(**bonus: Any) -> dict[str, Any]:
+    return {**RULES, "bonuses": [{"id": "b", "points": 40, **bonus}]}
+
+
+def given_by_time(shop: Shop, member_id: str = "m-1") -> list[str]:
+    return [
+        f"{entry['effective_time']:%Y-%m-%dT%H:%M}"
+        for entry in shop.model.journal(PROGRAM, member_id)
+        if entry["kind"] == "BONUS" and entry["by_time"]
+    ]
+
+
+def test_occasions_come_with_the_local_day() -> None:
+    shop = Shop(with_bonus(on="MEMBERSHIP_ANNIVERSARY"))
+    shop.advance(NOW + days(800))
+    assert given_by_time(shop) == ["2027-07-05T22:00", "2028-07-05T22:00"]
+
+    shop = Shop(with_bonus(on="BIRTHDAY"))
+    shop.enroll("m-2", birthday={"month": 2, "day": 29})
+    shop.advance(NOW + days(800))
+    assert given_by_time(shop) == []
+    assert given_by_time(shop, "m-2") == ["2027-02-27T23:00", "2028-02-28T23:00"]
+
+    shop = Shop(with_bonus(on="INACTIVE_DAYS", n=10))
+    shop.advance(NOW + days(20))
+    # Reported late, of a day before that of the bonus: still the same absence.
+    shop.buy("1.00", effective_time=NOW + days(9))
+    shop.advance(NOW + days(40))
+    shop.buy("1.00")
+    shop.advance(NOW + days(100))
+    assert given_by_time(shop) == ["2026-07-15T22:00", "2026-08-24T22:00"]
+
+
+def test_bonuses_of_a_purchase() -> None:
+    shop = Shop(with_bonus(on="PURCHASE_OVER", amount="20.00"))
+    assert breakdown(shop.buy("20.00")) == [("base", 20), ("bonus:b", 40)]
+    assert breakdown(shop.buy("19.99")) == [("base", 19)]
+
+    shop = Shop(with_bonus(on="EVERY_NTH_VISIT", n=2))
+    shop.buy("1.00")
+    assert breakdown(shop.buy("1.00")) == [("base", 1)]
+    shop.advance(NOW + days(400))
+    assert breakdown(shop.buy("1.00")) == [("base", 1), ("bonus:b", 40)]
+    assert breakdown(shop.buy("1.00")) == [("base", 1)]
+
+
+def test_caps_take_from_bonuses_with_a_date_first() -> None:
+    rules = with_bonus(on="PURCHASE_OVER", amount="1.00", expires_days=1)
+    rules["earning"] = {**RULES["earning"], "caps": {"per_purchase": 30}}
+    rules["bonuses"].append({**rules["bonuses"][0], "id": "c", "points": 5, "expires_days": 2})
+    shop = Shop(rules)
+    assert breakdown(shop.buy("10.00")) == [
+        ("base", 10),
+        ("bonus:b", 40),
+        ("bonus:c", 5),
+        ("cap:per_purchase", -25),
+    ]
+    assert shop.balance()["next_expiry"] == (instant("2026-07-07T22:00:00Z"), 20)
+    assert shop.balance(NOW + days(2))["available"] == 10
+
+
+def test_an_activity_is_given_as_often_as_its_limit_says() -> None:
+    shop = Shop(with_bonus(on="ACTIVITY", activity="survey", per_member={"count": 2, "days": 10}))
+
+    def do(activity: str, after: float) -> Any:
+        request = {"program_id": PROGRAM, "member_id": "m-1", "request_id": f"{activity} {after}"}
+        state, done = shop.model.record_activity(
+            {**request, "activity": activity, "effective_time": NOW + days(after)}
+        )
+        return done["entries"][0]["points"] if state == "ok" else done
+
+    shop.advance(NOW + days(25))
+    assert [do("survey", day) for day in (0, 9, 9.1, 10, 18, 19)] == [40, 40, 0, 40, 0, 40]
+    # Told late: it would be the third in the days from the 10th to the 19th.
+    assert do("survey", 12) == 0
+    assert do("survey", 20) == 40
+    assert do("other", 0) == "INVALID_FIELD"
+
+
+def test_a_referral_is_thanked_for_at_the_first_visit() -> None:
+    rules = {**with_bonus(on="REFERRAL", referee_points=9), "visits": {"minimum": "5.00"}}
+    shop = Shop(rules)
+    assert shop.enroll("m-2", referrer_member_id="m-2") == ("refused", "INVALID_FIELD")
+    assert shop.enroll("m-2", referrer_member_id="m-3") == ("refused", "MEMBER_NOT_FOUND")
+    assert shop.enroll("m-2", referrer_member_id="m-1")[0] == "ok"
+    shop.buy("4.99", member_id="m-2")
+    assert shop.balance()["lifetime"] == 0
+    for _ in range(2):
+        shop.buy("5.00", member_id="m-2")
+        assert shop.balance()["lifetime"] == 40
+    assert shop.balance(member_id="m-2")["lifetime"] == 4 + 5 + 9 + 5
+
+
+# -- promotions ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("promotion", "lines", "points"),
+    [
+        ({"multiplier": "2.5"}, [], 15),
+        ({"points": 7}, [], 7),
+        ({"points": 7, "categories": ["coffee"]}, [], 0),
+        ({"multiplier": "2", "categories": ["coffee"]}, [("coffee", "", "4.00")], 4),
+        ({"multiplier": "2", "skus": ["mug"]}, [("coffee", "mug", "4.00"), ("", "", "1.00")], 4),
+        ({"multiplier": "2", "skus": ["mug"]}, [("tobacco", "mug", "4.00")], 0),
+        ({"points": 7, "locations": ["here"]}, [], 7),
+        ({"points": 7, "locations": ["there"]}, [], 0),
+        # NOW is Monday 6 July, 14:00 in Berlin.
+        ({"points": 7, "weekdays": ["MON", "TUE"]}, [], 7),
+        ({"points": 7, "weekdays": ["TUE"]}, [], 0),
+        ({"points": 7, "hours": {"from": "14:00", "until": "14:01"}}, [], 7),
+        ({"points": 7, "hours": {"from": "12:00", "until": "14:00"}}, [], 0),
+        ({"points": 7, "from": "2026-07-06", "until": "2026-07-06"}, [], 7),
+        ({"points": 7, "from": "2026-07-07"}, [], 0),
+        ({"points": 7, "until": "2026-07-05"}, [], 0),
+        ({"points": 7, "budget": 5}, [], 5),
+    ],
+)
+def test_what_a_promotion_gives(
+    promotion: dict[str, Any], lines: list[tuple[str, str, str]], points: int
+) -> None:
+    shop = Shop({**RULES, "promotions": [{"id": "p", **promotion}]})
+    bought = [{"category": c, "sku": s, "amount": amount} for c, s, amount in lines]
+    earned = breakdown(shop.buy("10.00", lines=bought, location_id="here"))
+    assert earned[1:] == ([("promotion:p", points)] if points else [])
+
+
+def test_promotions_add_and_run_out() -> None:
+    once = {"id": "once", "points": 5, "once_per_member": True}
+    launch = {"id": "launch", "multiplier": "2", "budget": 25}
+    shop = Shop({**RULES, "promotions": [once, launch]})
+    shop.enroll("m-2")
+    assert breakdown(shop.buy("10.00"))[1:] == [("promotion:once", 5), ("promotion:launch", 10)]
+    assert breakdown(shop.buy("10.00"))[1:] == [("promotion:launch", 10)]
+    assert breakdown(shop.buy("10.00", member_id="m-2"))[1:] == [
+        ("promotion:once", 5),
+        ("promotion:launch", 5),
+    ]
+    assert breakdown(shop.buy("10.00"))[1:] == []

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -11,8 +13,14 @@ from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from ledger.core.apply import fold
-from ledger.core.commands import Command, EnrollMember, RecordPurchase
-from ledger.core.decide import Context, Posting, decide, settle
+from ledger.core.commands import (
+    Command,
+    EnrollMember,
+    OverrideTier,
+    RecordActivity,
+    RecordPurchase,
+)
+from ledger.core.due import settle
 from ledger.core.errors import LedgerError
 from ledger.core.instants import to_datetime, to_instant
 from ledger.core.model import (
@@ -20,12 +28,13 @@ from ledger.core.model import (
     Balance,
     Entry,
     PurchaseLine,
-    Receipt,
     balance_of,
     encode,
 )
-from tests.histories import BY_TIME, SECONDS_TO_SHRINK, SETTINGS, Histories, Request, Rules
-from tests.memory import TILL, MemoryLedger, cents
+from ledger.core.posting import TIME_ACTOR, Context, Posting
+from ledger.core.status import Missing, TierStatus, present_status, status_after
+from tests.histories import SECONDS_TO_SHRINK, SETTINGS, Histories, Request, Rules
+from tests.memory import MemoryLedger, cents
 from tests.model import Outcome
 
 
@@ -46,6 +55,10 @@ class CoreLedger:
         asked = earliest if effective_time is None else to_instant(effective_time)
         if asked < earliest:
             return "refused", "EFFECTIVE_TIME_OUT_OF_RANGE"
+        if asked == self.ledger.now:
+            # What has fallen due by now did so under the rules before.
+            for member_id in self.ledger.accounts:
+                self.ledger.settle(member_id)
         self.ledger.publish(rules, asked)
         return "ok", {"version": latest.version + 1}
 
@@ -54,25 +67,25 @@ class CoreLedger:
         return "ok", {"clock_time": clock_time}
 
     def enroll(self, request: Request) -> Outcome:
-        return told(lambda: receipt(self.ledger.write(enrolment(request))))
+        return told(lambda: self._receipt(enrolment(request)))
 
     def record_purchase(self, request: Request) -> Outcome:
-        return told(lambda: receipt(self.ledger.write(purchase(request))))
+        return told(lambda: self._receipt(purchase(request)))
 
     def preview_purchase(self, request: Request) -> Outcome:
         def preview() -> dict[str, Any]:
-            account = self.ledger.accounts.get(request["member_id"])
-            context = Context(
-                program=self.ledger.program,
-                now=self.ledger.now,
-                actor=TILL,
-                purchases=self.ledger.purchases,
-            )
-            posting = decide(account, purchase(request), context)
+            posting = self.ledger.decide(purchase(request))
             [bought] = [entry for entry in posting.entries if entry.kind == "PURCHASE"]
             return {"points": bought.points, "breakdown": lines_of(bought)}
 
         return told(preview)
+
+    def record_activity(self, request: Request) -> Outcome:
+        command = RecordActivity(**common(request), activity=request["activity"])
+        return told(lambda: self._receipt(command))
+
+    def override_tier(self, request: Request) -> Outcome:
+        return told(lambda: self._receipt(override(request)))
 
     def settle(self, member_id: str) -> None:
         self.ledger.settle(member_id)
@@ -87,6 +100,12 @@ class CoreLedger:
             account = fold(known)
         return shown(balance_of(self._settled(account, member_id, instant).account, instant))
 
+    def tier_status(self, member_id: str) -> dict[str, Any]:
+        account = self.ledger.accounts[member_id]
+        now, program = self.ledger.now, self.ledger.program
+        account = self._settled(account, member_id, now).account
+        return status_dict(present_status(account, program, now))
+
     def journal(self, member_id: str) -> list[dict[str, Any]]:
         account = self.ledger.accounts[member_id]
         due = self._settled(account, member_id, self.ledger.now).entries
@@ -98,15 +117,31 @@ class CoreLedger:
         assert [entry.sequence for entry in journal] == list(range(1, len(journal) + 1))
         assert sum(lot.points for lot in account.lots) == account.available >= 0
         assert sum(lot.points for lot in account.pending_lots) == account.pending >= 0
-        assert sum(self.trial_balance().values()) == 0
+        assert sum(self.ledger.trial_balance().values()) == 0
         assert self.ledger.verify(member_id) == []
         for entry in journal:
-            # Nothing happens before its instant, and time's entries have one of their own.
+            # Nothing happens before its instant.
             assert entry.effective_time <= entry.create_time
-            assert (entry.kind in BY_TIME) == (entry.actor == "time")
 
     def trial_balance(self) -> dict[str, int]:
-        return self.ledger.trial_balance()
+        totals = Counter(self.ledger.trial_balance())
+        for member_id, account in self.ledger.accounts.items():
+            for entry in self._settled(account, member_id, self.ledger.now).entries:
+                if entry.points:
+                    totals[entry.debit_account] -= abs(entry.points)
+                    totals[entry.credit_account] += abs(entry.points)
+        return dict(totals)
+
+    def _receipt(self, command: Command) -> dict[str, Any]:
+        outcome = self.ledger.write(command)
+        if isinstance(outcome, LedgerError):
+            raise outcome
+        return {
+            "entries": [entry_dict(e) for e in outcome.entries if e.actor != TIME_ACTOR],
+            "balance": shown(outcome.balance),
+            "tier": status_dict(status_after(outcome.entries, self.ledger.program)),
+            "replayed": outcome.replayed,
+        }
 
     def _settled(self, account: Account, member_id: str, instant: int) -> Posting:
         """What time will have posted by an instant, and the account then."""
@@ -114,6 +149,37 @@ class CoreLedger:
         posting = Posting(account, member_id, context)
         settle(posting)
         return posting
+
+
+def moment(instant: int | None) -> datetime | None:
+    return None if instant is None else to_datetime(instant)
+
+
+def status_dict(status: TierStatus | None) -> dict[str, Any]:
+    if status is None:
+        return {}
+    return {
+        "tier_id": status.tier_id,
+        "since": moment(status.since_time),
+        "valid_until": moment(status.valid_until_time),
+        "grace_until": moment(status.grace_until_time),
+        "visits": status.visits,
+        "spend": Fraction(status.spend, 100),
+        "period_start": moment(status.period_start_time),
+        "next": missing(status.next),
+        "keep": missing(status.keep),
+    }
+
+
+def missing(what: Missing | None) -> dict[str, Any] | None:
+    if what is None:
+        return None
+    return {
+        "tier_id": what.tier_id,
+        "visits": what.visits,
+        "spend": Fraction(what.spend, 100),
+        "by_time": moment(what.by_time),
+    }
 
 
 def told(answer: Callable[[], dict[str, Any]]) -> Outcome:
@@ -135,7 +201,12 @@ def common(request: Request) -> dict[str, Any]:
 
 
 def enrolment(request: Request) -> Command:
-    return EnrollMember(**common(request))
+    born = request.get("birthday", {"month": 0, "day": 0})
+    return EnrollMember(
+        **common(request),
+        birthday=born["month"] * 100 + born["day"],
+        referrer_member_id=request.get("referrer_member_id", ""),
+    )
 
 
 def purchase(request: Request) -> Command:
@@ -144,20 +215,22 @@ def purchase(request: Request) -> Command:
         purchase_id=request["purchase_id"],
         amount=cents(request["amount"]),
         lines=tuple(
-            PurchaseLine("", line["category"], 0, cents(line["amount"]))
+            PurchaseLine(line["sku"], line["category"], 0, cents(line["amount"]))
             for line in request.get("lines", [])
         ),
+        location_id=request.get("location_id", ""),
     )
 
 
-def receipt(outcome: Receipt | LedgerError) -> dict[str, Any]:
-    if isinstance(outcome, LedgerError):
-        raise outcome
-    return {
-        "entries": [entry_dict(e) for e in outcome.entries if e.kind not in BY_TIME],
-        "balance": shown(outcome.balance),
-        "replayed": outcome.replayed,
-    }
+def override(request: Request) -> Command:
+    return OverrideTier(
+        program_id=request["program_id"],
+        member_id=request["member_id"],
+        request_id=request["request_id"],
+        tier_id=request["tier_id"],
+        reason=request["reason"],
+        until_time=to_instant(request["until_time"]),
+    )
 
 
 def shown(balance: Balance) -> dict[str, Any]:
@@ -168,6 +241,7 @@ def shown(balance: Balance) -> dict[str, Any]:
         "pending": balance.pending,
         "lifetime": balance.lifetime,
         "next_expiry": (ends, lot.points) if lot is not None else None,
+        "tier_id": balance.tier_id,
     }
 
 
@@ -182,7 +256,13 @@ def entry_dict(entry: Entry) -> dict[str, Any]:
         "effective_time": to_datetime(entry.effective_time),
         "create_time": to_datetime(entry.create_time),
         "rules_version": entry.rules_version,
+        "tier_id": entry.tier_id,
+        "by_time": entry.actor == TIME_ACTOR,
     }
+    if entry.data.activity:
+        shown["activity"] = entry.data.activity
+    if entry.data.why is not None:
+        shown["reason"] = entry.data.why.reason
     if entry.purchase_id:
         shown["purchase_id"] = entry.purchase_id
     if entry.data.breakdown:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from fractions import Fraction
 from hashlib import sha256
 from itertools import count
 from typing import Any
 
 import pytest
 from google.protobuf import json_format, timestamp_pb2
+from google.protobuf.message import Message
+from google.type import money_pb2
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
@@ -27,7 +30,7 @@ from ledger.v1 import (
     types_pb2,
 )
 from tests.conftest import RunningServer
-from tests.histories import BY_TIME, SECONDS_TO_SHRINK, SETTINGS, Histories, Request, Rules
+from tests.histories import SECONDS_TO_SHRINK, SETTINGS, Histories, Request, Rules
 from tests.model import Outcome
 from tests.service.client import Failure, GrpcClient
 from tests.service.requests import instant, money
@@ -35,6 +38,7 @@ from tests.service.requests import instant, money
 #: the status that goes with each reason
 CODES = {
     "EFFECTIVE_TIME_OUT_OF_RANGE": "FAILED_PRECONDITION",
+    "INVALID_FIELD": "INVALID_ARGUMENT",
     "MEMBER_ALREADY_ENROLLED": "ALREADY_EXISTS",
     "MEMBER_NOT_FOUND": "NOT_FOUND",
     "PURCHASE_ALREADY_RECORDED": "FAILED_PRECONDITION",
@@ -91,6 +95,14 @@ class Service:
 
         return told(preview)
 
+    def record_activity(self, request: Request) -> Outcome:
+        message = points_pb2.RecordActivityRequest(**fields(request))
+        return told(lambda: receipt(self.client.record_activity(message)))
+
+    def override_tier(self, request: Request) -> Outcome:
+        message = points_pb2.OverrideTierRequest(**fields(request))
+        return told(lambda: receipt(self.client.override_tier(message)))
+
     def settle(self, member_id: str) -> None:
         """Nothing is ever due here: the clock has settled everybody."""
 
@@ -99,6 +111,10 @@ class Service:
             program_id=self.program_id, member_id=member_id, as_of_time=stamp(as_of)
         )
         return shown(self.client.get_balance(request))
+
+    def tier_status(self, member_id: str) -> dict[str, Any]:
+        request = balance_pb2.GetTierStatusRequest(program_id=self.program_id, member_id=member_id)
+        return status_dict(self.client.get_tier_status(request))
 
     def journal(self, member_id: str) -> list[dict[str, Any]]:
         return [entry_dict(entry) for entry in self._entries(member_id)]
@@ -167,19 +183,23 @@ def fields(request: Request) -> dict[str, Any]:
         made["amount"] = money(made["amount"])
     if "lines" in made:
         made["lines"] = [
-            types_pb2.PurchaseLine(category=line["category"], amount=money(line["amount"]))
+            types_pb2.PurchaseLine(
+                category=line["category"], sku=line["sku"], amount=money(line["amount"])
+            )
             for line in made["lines"]
         ]
-    if "effective_time" in made:
-        made["effective_time"] = stamp(made["effective_time"])
+    for name in ("effective_time", "until_time"):
+        if name in made:
+            made[name] = stamp(made[name])
     return made
 
 
 def receipt(message: types_pb2.Receipt) -> dict[str, Any]:
     entries = [entry_dict(entry) for entry in message.entries]
     return {
-        "entries": [entry for entry in entries if entry["kind"] not in BY_TIME],
+        "entries": [entry for entry in entries if not entry["by_time"]],
         "balance": shown(message.balance),
+        "tier": status_dict(message.tier),
         "replayed": message.replayed,
     }
 
@@ -193,7 +213,41 @@ def shown(balance: types_pb2.Balance) -> dict[str, Any]:
         "next_expiry": (moment(expiry.expire_time), expiry.points)
         if balance.HasField("next_expiry")
         else None,
+        "tier_id": balance.tier_id,
     }
+
+
+def status_dict(status: types_pb2.TierStatus) -> dict[str, Any]:
+    if not status.tier_id:
+        return {}
+    return {
+        "tier_id": status.tier_id,
+        "since": moment(status.since_time),
+        "valid_until": instant_of(status, "valid_until_time"),
+        "grace_until": instant_of(status, "grace_until_time"),
+        "visits": status.visits,
+        "spend": amount(status.spend),
+        "period_start": moment(status.period_start_time),
+        "next": missing(status.next) if status.HasField("next") else None,
+        "keep": missing(status.keep) if status.HasField("keep") else None,
+    }
+
+
+def missing(what: types_pb2.TierStatus.Missing) -> dict[str, Any]:
+    return {
+        "tier_id": what.tier_id,
+        "visits": what.visits_missing,
+        "spend": amount(what.spend_missing),
+        "by_time": instant_of(what, "by_time"),
+    }
+
+
+def instant_of(message: Message, name: str) -> datetime | None:
+    return moment(getattr(message, name)) if message.HasField(name) else None
+
+
+def amount(money: money_pb2.Money) -> Fraction:
+    return Fraction(money.units) + Fraction(money.nanos, 10**9)
 
 
 def lines_of(breakdown: Iterable[types_pb2.BreakdownLine]) -> list[tuple[str, int]]:
@@ -207,7 +261,14 @@ def entry_dict(entry: types_pb2.Entry) -> dict[str, Any]:
         "effective_time": moment(entry.effective_time),
         "create_time": moment(entry.create_time),
         "rules_version": entry.rules_version,
+        "tier_id": entry.tier_id,
+        "by_time": entry.actor == "time",
     }
+    if entry.activity:
+        shown["activity"] = entry.activity
+    if entry.HasField("tier_change"):
+        reason = types_pb2.TierChangeReason.Name(entry.tier_change.reason)
+        shown["reason"] = reason.removeprefix("TIER_CHANGE_REASON_")
     if entry.purchase_id:
         shown["purchase_id"] = entry.purchase_id
     if entry.breakdown:
