@@ -88,9 +88,10 @@ class Ledger(Protocol):
 
 
 def amounts(most: int = 30_000) -> st.SearchStrategy[str]:
-    """Amounts in euros, whole ones more often than not."""
+    """Amounts in euros, whole ones more often than not, and those that rules ask for."""
     cents = st.integers(0, most) | st.integers(0, most // 100).map(lambda whole: whole * 100)
-    return cents.map(lambda minor: f"{minor // 100}.{minor % 100:02}")
+    asked = st.sampled_from(["0.01", "3.00", "2.99", "40.00", "50.00", "49.99", "100.00"])
+    return asked | cents.map(lambda minor: f"{minor // 100}.{minor % 100:02}")
 
 
 def total(lines: list[dict[str, str]]) -> str:

@@ -321,6 +321,140 @@ def test_a_tier_of_a_calendar_year_is_kept_through_the_next(
     assert told(lowered) == ("LOWERED", "member")
 
 
+FOUR_LEVELS: list[dict[str, Any]] = [
+    {"id": "member"},
+    {"id": "silver", "visits": 1, "entry_bonus": 5},
+    {"id": "gold", "visits": 2, "entry_bonus": 6},
+    {"id": "platinum", "visits": 3, "spend": "500.00", "match": "ANY", "entry_bonus": 7},
+]
+
+
+def changes(ledger: MemoryLedger) -> list[tuple[str, str]]:
+    return [told(entry) for entry in ledger.journal() if entry.kind == "TIER_CHANGE"]
+
+
+@pytest.mark.parametrize(
+    ("downgrade", "visits_in_grace", "expected"),
+    [
+        ("ONE_LEVEL", 0, ("LOWERED", "gold")),
+        ("ONE_LEVEL", 1, ("LOWERED", "gold")),
+        ("TO_QUALIFIED", 0, ("LOWERED", "member")),
+        ("TO_QUALIFIED", 1, ("LOWERED", "silver")),
+        ("TO_QUALIFIED", 2, ("LOWERED", "gold")),
+        ("NEVER", 0, ("RENEWED", "platinum")),
+    ],
+)
+def test_what_is_held_when_the_grace_is_over(
+    downgrade: str, visits_in_grace: int, expected: tuple[str, str]
+) -> None:
+    rules = two_levels(
+        period={"rolling_days": 30},
+        levels=FOUR_LEVELS,
+        keep_months=1,
+        grace_days=30,
+        downgrade=downgrade,
+    )
+    ledger = shop(rules, enrolled="2026-01-10T09:00Z")
+    ledger.buy("500.00")
+    for day in range(visits_in_grace):
+        ledger.now = at(f"2026-03-{20 + day}T12:00Z")
+        ledger.buy("10.00")
+    over = at("2026-03-31T00:00+02:00")
+    assert ledger.tier().grace_until_time == over
+
+    ledger.now = over
+    ledger.settle()
+
+    assert changes(ledger) == [("PROMOTED", "platinum"), expected]
+    if expected[1] != "member":
+        # What is then held is kept by the same rule, counted from that day.
+        assert ledger.tier().valid_until_time == at("2026-05-01T00:00+02:00")
+
+
+def test_a_tier_that_is_still_earned_is_renewed() -> None:
+    rules = two_levels(period={"rolling_days": 365}, levels=FOUR_LEVELS, keep_months=1)
+    ledger = shop(rules, enrolled="2026-01-10T09:00Z")
+    ledger.buy("10.00")
+
+    ledger.now = at("2026-03-01T00:00+01:00")
+    [renewed] = ledger.settle()
+
+    assert told(renewed) == ("RENEWED", "silver")
+    assert ledger.tier().valid_until_time == at("2026-05-01T00:00+02:00")
+    assert ledger.tier().since_time == at("2026-01-10T09:00Z")
+    ledger.now = at("2027-06-01T00:00Z")
+    ledger.settle()
+    assert changes(ledger)[-1] == ("LOWERED", "member")
+
+
+def test_a_shorter_rule_takes_nothing_from_a_level_earned_again() -> None:
+    ledger = shop(two_levels(keep_months=12, grace_days=30), enrolled="2026-01-10T09:00Z")
+    ledger.buy("10.00")
+    promised = ledger.tier()
+    ledger.publish(two_levels(keep_months=1), at("2026-01-11T00:00Z"))
+    ledger.now = at("2026-06-01T09:00Z")
+
+    ledger.buy("10.00")
+
+    assert ledger.tier().valid_until_time == promised.valid_until_time
+    assert ledger.tier().grace_until_time == promised.grace_until_time
+
+
+def test_an_override_ends_when_what_is_earned_has_come_as_far() -> None:
+    ledger = shop(two_levels(levels=FOUR_LEVELS), enrolled="2026-01-10T09:00Z")
+    ledger.override("gold", "2026-12-01T00:00Z")
+    ledger.buy("10.00")
+    assert (ledger.tier().tier_id, ledger.tier().overridden) == ("gold", True)
+    ledger.now = at("2026-01-11T09:00Z")
+
+    ledger.buy("10.00")
+
+    assert changes(ledger) == [("OVERRIDDEN", "gold"), ("PROMOTED", "gold"), ("PROMOTED", "gold")]
+    assert (ledger.tier().tier_id, ledger.tier().overridden) == ("gold", False)
+    ledger.now = at("2026-12-02T00:00Z")
+    assert ledger.settle() == ()
+
+
+@pytest.mark.parametrize(
+    ("rolling_days", "promoted", "given_on"),
+    [
+        # On 1 September, 6 July is the first of 58 days: it counts, and so does its bonus.
+        (58, ["2026-07-06", "2026-09-01"], ["2026-07-06"]),
+        (57, ["2026-07-06", "2026-09-02"], ["2026-07-06", "2026-09-02"]),
+    ],
+)
+def test_an_entry_bonus_comes_once_in_a_window(
+    rolling_days: int, promoted: list[str], given_on: list[str]
+) -> None:
+    levels = [{"id": "member"}, {"id": "silver", "visits": 2, "entry_bonus": 5}]
+    rules = two_levels(period={"rolling_days": rolling_days}, levels=levels, keep_months=1)
+    ledger = shop(rules, enrolled="2026-07-05T09:00Z")
+    for day in ("2026-07-05", "2026-07-06", "2026-09-01", "2026-09-02"):
+        ledger.now = at(f"{day}T10:00Z")
+        ledger.buy("10.00")
+
+    reached = [entry for entry in ledger.journal() if told(entry)[0] == "PROMOTED"]
+    bonuses = [entry for entry in ledger.journal() if told(entry)[0] == "entry:silver"]
+    assert [entry.effective_time for entry in reached] == [at(f"{d}T10:00Z") for d in promoted]
+    assert [entry.effective_time for entry in bonuses] == [at(f"{d}T10:00Z") for d in given_on]
+    assert changes(ledger)[1] == ("LOWERED", "member")
+
+
+@pytest.mark.parametrize(("amount", "visits"), [("2.99", 0), ("3.00", 1), ("3.01", 1), ("0.00", 0)])
+def test_a_purchase_of_the_minimum_is_a_visit(amount: str, visits: int) -> None:
+    ledger = shop(enrolled="2026-01-10T09:00Z")
+    ledger.buy(amount)
+    assert ledger.tier().visits == visits
+
+
+def test_a_free_purchase_is_no_visit_where_there_is_no_minimum() -> None:
+    ledger = shop(two_levels(), enrolled="2026-01-10T09:00Z")
+    ledger.buy("0.00")
+    assert (ledger.tier().visits, ledger.tier().tier_id) == (0, "member")
+    ledger.buy("0.01")
+    assert (ledger.tier().visits, ledger.tier().tier_id) == (1, "silver")
+
+
 # -- what is counted ------------------------------------------------------------------------------
 
 
