@@ -20,8 +20,8 @@ _NOTE = (
     "Closed loop: each caller sends when its last call was answered. Every write is on the disk "
     "before its answer. Load generators, service and PostgreSQL share the machine. × empty: "
     "commands per second by the calls per second of the empty RPC, with as many in flight "
-    "(BatchWrite: 64). CPU: for each command. Mean batch: commands per transaction. Full: with tiers, "
-    "bonuses and promotions."
+    "(BatchWrite: 64). CPU: for each command. Mean batch: commands per transaction. Full: "
+    "with tiers, bonuses and promotions."
 )
 
 

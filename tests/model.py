@@ -869,13 +869,15 @@ class Model:
             status["next"] = _missing(levels[rank + 1], counted, ends)
         if rank and not tier["override"]:
             ends, over = tier["valid_until"], tier["grace_until"]
-            grace = ends <= now
             # A period that begins anew each year begins at nothing when the grace does.
-            last = local_day(over if grace else ends, program["zone"]) - timedelta(1)
+            last = local_day(over if ends <= now else ends, program["zone"]) - timedelta(1)
             if "rolling_days" in rules["tiers"]["period"]:
                 last = local_day(over, program["zone"])
             still = self._counted(program, member, rules, max(last, today))
-            status["keep"] = _missing(levels[rank], still, over if grace else ends)
+            begins = day_start(still["start"], program["zone"])
+            if rules["tiers"].get("downgrade") != "NEVER":
+                by_time = over if ends <= max(now, begins) else ends
+                status["keep"] = _missing(levels[rank], still, by_time)
         return status
 
     def journal(

@@ -26,6 +26,9 @@ from ledger.store.programs import FRESHNESS_SECONDS
 log = structlog.get_logger(__name__)
 
 _BATCH = 500
+#: when nobody knows how much is due: so many members first, and more while it is few entries
+_FIRST_BATCH = 20
+_ENTRIES = 5_000
 #: a member that can not be settled is left alone for so long
 _RETRY_SECONDS = 60.0
 #: after a version was published, every process knows it (µs)
@@ -96,12 +99,15 @@ class Scheduler:
             if not members:
                 return posted
             outcomes = await _settle_all(self._engine, program_id, members, _ACTOR)
+            before = posted
             for member, outcome in zip(members, outcomes, strict=True):
                 if isinstance(outcome, int):
                     posted += outcome
                 else:
                     log.error("member can not be settled", reason=outcome.reason)
                     self._failed[program_id, member] = time.monotonic() + _RETRY_SECONDS
+            if posted == before:
+                return posted  # a clock that stepped back: what was due is not, or not yet
 
     def _left_alone(self, program_id: str) -> set[str]:
         now = time.monotonic()
@@ -114,12 +120,16 @@ async def settle_due(engine: Engine, program_id: str, until: int, actor: str) ->
 
     Until must have come for the program. Raises the first error of a member that cannot be settled.
     """
-    posted = 0
-    while members := await engine.query(queries.read_due, program_id, until, _BATCH):
+    posted, size = 0, _FIRST_BATCH
+    while members := await engine.query(queries.read_due, program_id, until, size):
+        before = posted
         for outcome in await _settle_all(engine, program_id, members, actor):
             if isinstance(outcome, LedgerError):
                 raise outcome
             posted += outcome
+        # Many years bring many entries for each member: a transaction must not become too long.
+        few = posted - before < _ENTRIES
+        size = min(2 * size, _BATCH) if few else max(1, size // 2)
     return posted
 
 

@@ -246,9 +246,6 @@ def test_nothing_promised_is_taken_back(
             assert broken_promises(ledger, account, ledger.accounts[name]) == []
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a promotion forgets until when the level below was promised to be kept"
-)
 def test_a_version_shortens_no_tier() -> None:
     """Silver for three years stays that, whatever is published and reached afterwards."""
 

@@ -233,7 +233,8 @@ def _credit_purchase(
     for known in account.days:
         if known.day == day:
             earned_that_day, purchases = known.earned, known.purchases
-    qualifies = 0 < eligible >= rules.visit_minimum and program.remembers_days
+    counts = program.remembers_days or bool(account.referrer)
+    qualifies = counts and 0 < eligible >= rules.visit_minimum
     visits = int(qualifies and purchases < rules.visits_per_day)
     basket = Basket(
         eligible=eligible,
@@ -241,7 +242,7 @@ def _credit_purchase(
         day=day,
         minute=local_minute(effective_time, program.zone) if rules.promotions else 0,
         location_id=command.location_id,
-        level=_level_held(account, rules),
+        level=_level_held(posting, rules),
         visit=account.visits + 1 if visits else 0,
         earned_that_day=earned_that_day,
     )
@@ -251,7 +252,7 @@ def _credit_purchase(
         raise invalid("amount", f"would earn more than {MAX_POINTS} points before any cap")
     lots = lots_of(earned.parts, day, program.zone, rules, pending_days=rules.pending_days)
     change = None
-    if program.remembers_days:
+    if counts:
         forget_before = remember_from(posting)
         change = DayChange(day, points, forget_before, int(qualifies), eligible, visits)
     data = EntryData(
@@ -282,10 +283,17 @@ def _credit_purchase(
     return bool(visits)
 
 
-def _level_held(account: Account, rules: Rules) -> str:
-    """The level that counts under the rules; who has none yet has the lowest."""
-    tiers = rules.tiers
-    return "" if tiers is None else tiers.levels[tiers.rank(account.tier_id)].id
+def _level_held(posting: Posting, rules: Rules) -> str:
+    """The level that counts under the rules: the one held or, in a version that did not know it
+    yet, the highest beneath it; who has none yet has the lowest."""
+    tiers, present = rules.tiers, posting.rules_now.rules.tiers
+    if tiers is None:
+        return ""
+    held = posting.account.tier_id
+    if held not in tiers.ranks and present is not None:
+        beneath = present.levels[: present.rank(held)]
+        held = next((level.id for level in reversed(beneath) if level.id in tiers.ranks), "")
+    return tiers.levels[tiers.rank(held)].id
 
 
 def _thank_for_referral(
@@ -319,7 +327,7 @@ def _thank_for_referral(
             page,
             f"bonus:{bonus.id}",
             bonus.points,
-            effective_time,
+            min(effective_time, page.now),
             version,
             expires_days=bonus.expires_days,
             actor=posting.actor,

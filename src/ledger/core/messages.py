@@ -82,8 +82,10 @@ def _tier_change(entry: Entry, program: Program) -> str:
     why, state = entry.data.why, entry.data.tier
     if why is None or state is None:
         return ""
-    name = _tier_name(state.held, entry, program)
-    until = state.override_until if state.override else state.valid_until
+    level, until = state.held, state.override_until if state.override else state.valid_until
+    if why.reason == "PROMOTED":  # also beneath an override
+        level, until = state.level, state.valid_until
+    name = _tier_name(level, entry, program)
     lasting = f" until {_last_day(until, program)}" if until is not None else ""
     words = {
         "PROMOTED": f"Welcome to {name}",

@@ -115,7 +115,8 @@ class Posting:
             entry.location_id = getattr(command, "location_id", "")
             entry.terminal_id = getattr(command, "terminal_id", "")
         account = apply(self.account, entry)
-        if account.available > MAX_BALANCE or account.lifetime > MAX_BALANCE:
+        full = account.available > MAX_BALANCE or account.lifetime > MAX_BALANCE
+        if full and command is not None:  # what time brings can not be refused
             raise invalid("amount", f"the account would hold more than {MAX_BALANCE} points")
         entry.available_points = account.available
         entry.held_points = account.held

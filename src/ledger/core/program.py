@@ -79,15 +79,14 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
         return self.versions[0]
 
     def budgeted(self, now: int) -> list[str]:
-        """Promotions with a budget that a purchase recorded at an instant (µs) may draw on."""
-        today = local_day(now, self.zone)
-        oldest = today - self.longest_backdate_days
+        """Promotions with a budget that a purchase may draw on which is recorded at an instant (µs)
+        or later, as a member's own time may be."""
+        oldest = local_day(now, self.zone) - self.longest_backdate_days
         return [
             promotion.id
             for version in self.versions
             for promotion in version.rules.promotions
             if promotion.budget is not None
-            and (promotion.from_day is None or promotion.from_day <= today + 1)  # clocks step back
             and (promotion.until_day is None or promotion.until_day >= oldest)
         ]
 
@@ -100,26 +99,20 @@ def _looks_at_days(rules: Rules) -> bool:
 def _dated(versions: tuple[RulesVersion, ...], zone: ZoneInfo) -> list[DatedBonus]:
     """The dated bonuses of every version, those of one version in the order they are given."""
     found: list[DatedBonus] = []
+    #: the local days since which rules hold without a break; None: ever
+    since: dict[tuple[str, str, int], int | None] = {}
     for index, version in enumerate(versions):
-        following = versions[index + 1 :]
-        end = following[0].effective_time if following else None
+        end = versions[index + 1].effective_time if index + 1 < len(versions) else None
         start = version.effective_time if index else None
+        if start is not None and start == end:
+            continue  # never in force
+        first_day = None if start is None else local_day(start, zone)
+        since = {
+            (bonus.id, bonus.on, bonus.n): since.get((bonus.id, bonus.on, bonus.n), first_day)
+            for bonus in version.rules.dated_bonuses
+        }
         for occasion in DATED:
             for bonus in version.rules.bonuses_on(occasion):
-                since = _since(versions, index, bonus, zone)
-                found.append(DatedBonus(bonus, version.version, start, end, since))
+                began = since[bonus.id, bonus.on, bonus.n]
+                found.append(DatedBonus(bonus, version.version, start, end, began))
     return found
-
-
-def _since(
-    versions: tuple[RulesVersion, ...], index: int, bonus: Bonus, zone: ZoneInfo
-) -> int | None:
-    """The local day on which the unbroken run of versions with this rule began; None: ever."""
-    while index:
-        if not any(
-            (other.id, other.on, other.n) == (bonus.id, bonus.on, bonus.n)
-            for other in versions[index - 1].rules.bonuses
-        ):
-            return local_day(versions[index].effective_time, zone)
-        index -= 1
-    return None

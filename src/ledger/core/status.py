@@ -93,10 +93,11 @@ def _status(state: TierState, told: Progress, now: int, program: Program) -> Tie
     if rank + 1 < len(tiers.levels):
         following = _missing(tiers.levels[rank + 1], told.visits, told.spend, by_time, start_time)
     keep = None
-    if rank and not overridden:
+    if rank and not overridden and tiers.downgrade != "NEVER":
         keep_from = day_start(told.keep_day, zone)
-        in_grace = state.valid_until is not None and state.valid_until <= now
-        keep_until = state.grace_until if in_grace else state.valid_until
+        keep_until = state.valid_until
+        if keep_until is not None and keep_until <= max(now, keep_from):
+            keep_until = state.grace_until  # what would keep it comes within the grace
         keep = _missing(level, told.keep_visits, told.keep_spend, keep_until, keep_from)
     return TierStatus(
         tier_id=level.id,

@@ -163,14 +163,21 @@ def first_state(tiers: Tiers, since: int) -> TierState:
 def extended(state: TierState, tiers: Tiers, day: int, zone: ZoneInfo) -> TierState:
     """The state with its validity counted from local day `day`, if that is later."""
     valid_until, grace_until = held_for(tiers, tiers.rank(state.level), day, zone)
-    if valid_until is None or (state.valid_until is not None and state.valid_until >= valid_until):
+    if valid_until is None or grace_until is None:
         return state
-    assert grace_until is not None
-    return msgspec.structs.replace(
-        state,
-        valid_until=valid_until,
-        grace_until=max(grace_until, state.grace_until or grace_until),
-    )
+    valid_until, grace_until = _later(state, valid_until, grace_until)
+    if valid_until == state.valid_until:
+        return state
+    return msgspec.structs.replace(state, valid_until=valid_until, grace_until=grace_until)
+
+
+def _later(state: TierState, valid_until: int, grace_until: int) -> tuple[int, int]:
+    """The later of two promises: what other rules have promised before is not shortened."""
+    if state.valid_until is None or state.grace_until is None:
+        return valid_until, grace_until
+    if state.valid_until >= valid_until:
+        return state.valid_until, state.grace_until
+    return valid_until, max(grace_until, state.grace_until)
 
 
 def moved(
@@ -182,6 +189,8 @@ def moved(
     """
     level = tiers.levels[rank].id
     valid_until, grace_until = held_for(tiers, rank, day, zone)
+    if valid_until is not None and grace_until is not None:
+        valid_until, grace_until = _later(state, valid_until, grace_until)
     if state.override and rank < tiers.rank(state.override):
         override, override_until = state.override, state.override_until
     else:

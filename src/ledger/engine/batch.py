@@ -255,13 +255,14 @@ class Batch:
             for member in posting.others
             for other in [(key[0], member.member_id)]
         ]
+        budgets = self._budgets.get(key[0], {})
+        spent = {name: budgets[name] + points for name, points in posting.spent.items()}
         # From here on nothing can fail: a command is taken in as a whole or not at all.
         self._append(key, posting, hashes)
         for other, member, other_hashes in others:
             self._append(other, member, other_hashes)
-        for promotion_id, points in posting.spent.items():
-            self._budgets[key[0]][promotion_id] += points
-            self._spent.add((key[0], promotion_id))
+        budgets.update(spent)
+        self._spent.update((key[0], promotion_id) for promotion_id in spent)
         if isinstance(command, Settle) and key in self._accounts:
             self._redated.add(key)
         own = tuple(posting.entries[posting.own :])
