@@ -15,6 +15,8 @@ import pytest
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
+from ledger.core.instants import DAY
+from ledger.store.verify import verify
 from ledger.v1 import audit_pb2, member_pb2, points_pb2, program_pb2, types_pb2
 from tests.conftest import RunningServer, running_server
 from tests.core.documents import FULL
@@ -853,3 +855,20 @@ def test_activities_and_tiers_are_counted_from_the_start(
     for command in ("record_activity", "override_tier"):
         assert count("ledger_commands_total", command=command, outcome="ok") == 1
     assert count("ledger_points_total", kind="ACTIVITY") == 30
+
+
+def test_a_budget_holds_when_the_clock_steps_back(database_url: str) -> None:
+    """Members live on in their own time, in which the promotion has begun already."""
+    promotion = {"id": "spring", "points": 100, "budget": 150, "from": "2026-03-10"}
+    now = [instant("2026-03-10T12:00:00Z").ToMicroseconds()]
+    with running_server(database_url, clock=lambda: now[0], scheduler_seconds=0) as running:
+        client = GrpcClient(running.grpc_address)
+        open_program(client, ["m-1", "m-2"], sandbox=False, promotions=[promotion])
+        now[0] -= 3 * DAY
+        receipts = [
+            client.record_purchase(purchase(number, "5.00", member_id=f"m-{number % 2 + 1}"))
+            for number in range(4)
+        ]
+        assert [receipt.entries[0].points for receipt in receipts] == [105, 55, 5, 5]
+        client.close()
+    assert verify(database_url, workers=1).findings == []
