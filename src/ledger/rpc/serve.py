@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 #: how long calls that were accepted may take to finish after a stop signal
 GRACE_SECONDS = 10.0
 #: how long before that new calls are told so
-NOTICE_SECONDS = 0.25
+NOTICE_SECONDS = 0.5
 _MAX_PROGRAMS_AT_START = 1_000
 
 
