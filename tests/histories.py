@@ -653,22 +653,15 @@ def fitting(rules: Rules, published: list[Rules]) -> Rules:
 
 
 def fitting_tiers(drawn: Rules, published: list[Rules]) -> Rules:
-    """Tiers that may follow those published before; they keep a level no shorter than those did.
-
-    What becomes of a tier when they do is in tests/core/test_tiers_properties.py.
-    """
+    """Tiers that may follow those published before."""
     latest = published[-1]
     names = {level["id"] for level in drawn["levels"]}
     held = [level for level in latest["levels"] if level["id"] not in names]
     fits = any(covers(tiers["period"], drawn["period"]) for tiers in published)
-    if "calendar_year" in latest["period"]:
-        fits = False
     return {
         **drawn,
         "levels": in_order([*drawn["levels"], *held]),
         "period": drawn["period"] if fits else latest["period"],
-        "keep_months": max(drawn["keep_months"], latest["keep_months"]),
-        "grace_days": max(drawn["grace_days"], latest["grace_days"]),
     }
 
 

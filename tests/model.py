@@ -438,7 +438,7 @@ class Model:
         lines = [("base", rounded(eligible * rate, rounding))]
         levels = (rules.get("tiers") or {}).get("levels")
         if levels:
-            level = levels[_rank(rules, _held(member) if member else "")]
+            level = levels[self._rank_then(program, rules, _held(member) if member else "")]
             more = Fraction(level.get("multiplier", "1")) - 1
             lines.append((f"tier:{level['id']}", rounded(eligible * rate * more, rounding)))
         lines += self._promoted(program, request, effective, version)
@@ -447,6 +447,13 @@ class Model:
             for rule, points in lines
             if points or rule == "base"
         ]
+
+    def _rank_then(self, program: dict[str, Any], rules: dict[str, Any], held: str) -> int:
+        """The position of the level held now under rules of another time: where they do not know
+        it, that of the highest one beneath it that they know."""
+        present = _levels(_in_force(program["versions"], self._now(program))["rules"])
+        beneath = present[: present.index(held) + 1] if held in present else []
+        return max((_rank(rules, level) for level in beneath), default=0)
 
     def _promoted(
         self,
@@ -458,7 +465,9 @@ class Model:
         rules, earning = version["rules"], version["rules"]["earning"]
         rate = Fraction(earning["rate"]["points"]) / Fraction(earning["rate"]["per"])
         member = program["members"].get(request["member_id"])
-        tier = (_held(member) if member else "") or next(iter(_levels(rules)), "")
+        levels = _levels(rules)
+        held = _held(member) if member else ""
+        tier = levels[self._rank_then(program, rules, held)] if levels else ""
         used = {name for p in (member["purchases"] if member else []) for name in p["promotions"]}
         lines = []
         for promotion in rules.get("promotions", []):
@@ -705,7 +714,7 @@ class Model:
         years = range(joined.year, last_year + 1)
         bought = [p["day"] for p in member["purchases"]]
         active = max([joined, *bought])
-        for version in program["versions"]:
+        for version in _ever_in_force(program["versions"]):
             for bonus in version["rules"].get("bonuses", []):
                 occasions: list[date] = []
                 if bonus["on"] == "BIRTHDAY" and member["birthday"]:
@@ -735,7 +744,7 @@ class Model:
     ) -> date:
         """The day of the version that brought a rule of inactivity; long ago for the first one."""
         brought = date.min
-        for earlier in program["versions"][: version["version"]]:
+        for earlier in _ever_in_force(program["versions"][: version["version"]]):
             known = [(b["id"], b["n"]) for b in _bonuses(earlier["rules"], "INACTIVE_DAYS")]
             if (bonus["id"], bonus["n"]) not in known:
                 brought = date.max
@@ -1078,6 +1087,16 @@ def _in_force(versions: list[dict[str, Any]], instant: datetime) -> dict[str, An
     """The last version that had begun; before all of them, the first."""
     begun = [version for version in versions if version["from"] <= instant]
     return begun[-1] if begun else versions[0]
+
+
+def _ever_in_force(versions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """All but those that another one followed at once; the first has had all time before."""
+    following = [*(version["from"] for version in versions[1:]), None]
+    return [
+        v
+        for v, end in zip(versions, following, strict=True)
+        if v["version"] == 1 or v["from"] != end
+    ]
 
 
 def _bonuses(rules: dict[str, Any], occasion: str) -> list[dict[str, Any]]:
