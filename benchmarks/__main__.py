@@ -26,7 +26,7 @@ from benchmarks.workloads import CHECK, FULL, QUICK
 from ledger.store.embedded import EmbeddedServerError
 
 #: columns of the report where no terminal says how wide it is
-_WIDTH = 118
+_WIDTH = 124
 
 BROKEN = 1
 INTERRUPTED = 128 + signal.SIGINT
