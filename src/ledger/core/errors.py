@@ -3,7 +3,7 @@
 LedgerError
 ├── InvalidArgument          INVALID_FIELD, RULES_INVALID: the request itself is malformed
 ├── AlreadyExists            REQUEST_ID_REUSED, PROGRAM_ALREADY_EXISTS, MEMBER_ALREADY_ENROLLED
-├── NotFound                 PROGRAM_NOT_FOUND, MEMBER_NOT_FOUND, ENTRY_NOT_FOUND
+├── NotFound                 PROGRAM_NOT_FOUND, MEMBER_NOT_FOUND, PURCHASE_NOT_FOUND, …
 ├── FailedPrecondition       a business "no" to a known member; remembered under its request id
 ├── DeadlineExceeded         before running: not executed
 └── Unavailable              OVERLOADED, STORAGE_UNAVAILABLE, COMMIT_UNKNOWN, SHUTTING_DOWN
@@ -120,8 +120,33 @@ class EntryNotFound(NotFound):
     template = "member {member_id} has no entry {sequence}"
 
 
+class PurchaseNotFound(NotFound):
+    reason = "PURCHASE_NOT_FOUND"
+    template = "member {member_id} has no purchase {purchase_id}"
+
+
+class HoldNotFound(NotFound):
+    reason = "HOLD_NOT_FOUND"
+    template = "member {member_id} has no hold {hold_id}"
+
+
+class RedemptionNotFound(NotFound):
+    reason = "REDEMPTION_NOT_FOUND"
+    template = "member {member_id} has no redemption {redemption_id}"
+
+
+class RewardNotFound(NotFound):
+    reason = "REWARD_NOT_FOUND"
+    template = "program {program_id} has no reward {reward_id}"
+
+
 class FailedPrecondition(LedgerError):
     code = "FAILED_PRECONDITION"
+
+
+class MemberNotActive(FailedPrecondition):
+    reason = "MEMBER_NOT_ACTIVE"
+    template = "member {member_id} is {status}"
 
 
 class PurchaseAlreadyRecorded(FailedPrecondition):
@@ -132,6 +157,66 @@ class PurchaseAlreadyRecorded(FailedPrecondition):
 class EffectiveTimeOutOfRange(FailedPrecondition):
     reason = "EFFECTIVE_TIME_OUT_OF_RANGE"
     template = "effective_time {effective_time} is outside {earliest} to {latest}"
+
+
+class InsufficientPoints(FailedPrecondition):
+    reason = "INSUFFICIENT_POINTS"
+    template = "{required} points are required, {available} are available"
+
+
+class HoldClosed(FailedPrecondition):
+    reason = "HOLD_CLOSED"
+    template = "hold {hold_id} is {state}"
+
+
+class HoldExpired(FailedPrecondition):
+    reason = "HOLD_EXPIRED"
+    template = "hold {hold_id} lapsed at {expire_time}"
+
+
+class CaptureExceedsHold(FailedPrecondition):
+    reason = "CAPTURE_EXCEEDS_HOLD"
+    template = "hold {hold_id} holds {held} points, not {required}"
+
+
+class ReturnExceedsPurchase(FailedPrecondition):
+    reason = "RETURN_EXCEEDS_PURCHASE"
+    template = "of purchase {purchase_id} no more than {left} is left to return, not {returned}"
+
+
+class ReversalExceedsRedemption(FailedPrecondition):
+    reason = "REVERSAL_EXCEEDS_REDEMPTION"
+    template = "of redemption {redemption_id} {left} points are left to give back, not {required}"
+
+
+class ReturnedPointsSpent(FailedPrecondition):
+    reason = "RETURNED_POINTS_SPENT"
+    template = "{required} points are to be taken back, {available} are there"
+
+
+class RewardNotEligible(FailedPrecondition):
+    reason = "REWARD_NOT_ELIGIBLE"
+    template = "reward {reward_id} is not for this member now: {why}"
+
+
+class RewardOutOfStock(FailedPrecondition):
+    reason = "REWARD_OUT_OF_STOCK"
+    template = "reward {reward_id} is out of stock"
+
+
+class RewardLimitReached(FailedPrecondition):
+    reason = "REWARD_LIMIT_REACHED"
+    template = "this member has had reward {reward_id} as often as allowed: {limit}"
+
+
+class BelowMinimum(FailedPrecondition):
+    reason = "BELOW_MINIMUM"
+    template = "{points} points are below the minimum of {minimum}"
+
+
+class ApprovalRequired(FailedPrecondition):
+    reason = "APPROVAL_REQUIRED"
+    template = "more than {limit} points need the approval of a second principal"
 
 
 class NotASandbox(FailedPrecondition):

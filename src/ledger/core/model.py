@@ -15,7 +15,14 @@ import msgspec
 ISSUANCE: Final = "issuance"
 AVAILABLE: Final = "member:available"
 PENDING: Final = "member:pending"
+HELD: Final = "member:held"
+#: what members owe stands here as less than nothing
+DEBT: Final = "member:debt"
+REDEEMED: Final = "redeemed"
 EXPIRED: Final = "expired"
+ADJUSTMENTS: Final = "adjustments"
+#: between two members; nothing stays here
+TRANSFERS: Final = "transfers"
 
 #: no entry moves more points than this, no account ever holds more than MAX_BALANCE
 MAX_POINTS: Final = 10**15
@@ -35,6 +42,27 @@ class PendingLot(msgspec.Struct, frozen=True, array_like=True, gc=False):
     activate_time: int
     expire_time: int | None
     points: int
+
+
+class Hold(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An open hold: points reserved until it is captured, released or lapses."""
+
+    #: of the HOLD entry; its hold_id is made of it
+    sequence: int
+    #: when it lapses (µs)
+    expire_time: int
+    #: as many as were asked for
+    points: int
+    #: what is still reserved, soonest to expire first
+    lots: tuple[Lot, ...]
+    #: the rules version it was made under, which says what it is worth
+    version: int
+    #: the reward it is for; empty: points
+    reward_id: str = ""
+    #: local day on which it was made
+    day: int = 0
+    #: units of the reward's stock that it reserves
+    units: int = 0
 
 
 class Day(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -135,6 +163,8 @@ class LotChange(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     expire_time: int | None = None
     #: set when the lot is a pending one
     activate_time: int | None = None
+    #: set when the points are held: sequence of the HOLD entry
+    hold: int = 0
 
 
 class PurchaseLine(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -147,7 +177,8 @@ class PurchaseLine(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class DayChange(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """What a purchase adds to its local day, and the oldest day still worth remembering."""
+    """What a purchase adds to its local day, or a return (negative) takes from it, and the oldest
+    day still worth remembering."""
 
     day: int
     earned: int
@@ -172,6 +203,52 @@ class MarkChange(msgspec.Struct, frozen=True, array_like=True, gc=False):
     forget_before: int = 0
 
 
+class HoldData(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """A hold as an entry leaves it."""
+
+    #: of the HOLD entry
+    sequence: int
+    #: OPEN, CAPTURED, RELEASED or LAPSED
+    state: str
+    #: as many as were asked for
+    points: int
+    #: when it lapses, or would have (µs)
+    expire_time: int
+    captured_points: int = 0
+
+
+class RedemptionData(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """A redemption as an entry leaves it."""
+
+    #: of the REDEMPTION or CAPTURE entry
+    sequence: int
+    points: int
+    #: what it is worth, in minor units; None: nothing is said of it
+    value: int | None = None
+    #: what a PERCENT_OFF reward takes off, as the rules write it
+    percent_off: str = ""
+    reversed_points: int = 0
+    #: all of it has been given back
+    reversed: bool = False
+
+
+class ReturnData(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """What of a purchase has been returned so far, this return included."""
+
+    #: of the PURCHASE entry
+    sequence: int
+    #: minor units
+    amount: int
+    #: minor units of what had earned
+    eligible: int
+    #: points of it that are taken back, owed or forgiven
+    points: int
+    #: all of it has been returned
+    full: bool = False
+    #: lines that were returned as such, one for each sku and category
+    lines: tuple[PurchaseLine, ...] = ()
+
+
 class EntryData(msgspec.Struct, omit_defaults=True, gc=False):
     """The part of an entry that has no SQL column of its own. Balances are those after it."""
 
@@ -182,6 +259,17 @@ class EntryData(msgspec.Struct, omit_defaults=True, gc=False):
     lines: tuple[PurchaseLine, ...] = ()
     day: DayChange | None = None
     marks: tuple[MarkChange, ...] = ()
+    #: marks that are taken back
+    unmarks: tuple[MarkChange, ...] = ()
+    hold: HoldData | None = None
+    redemption: RedemptionData | None = None
+    #: the reward held, redeemed, released or given back; empty: points
+    reward_id: str = ""
+    #: units of its stock that are taken, or (negative) given back
+    units: int = 0
+    returned: ReturnData | None = None
+    #: points that a return could not take and lets go
+    forgiven_points: int = 0
     #: the tier after this entry, where the entry says something about it
     tier: TierState | None = None
     progress: Progress | None = None
@@ -192,7 +280,18 @@ class EntryData(msgspec.Struct, omit_defaults=True, gc=False):
     birthday: int = 0
     #: the other member concerned: who referred, who was referred
     related_member_id: str = ""
+    #: why points were adjusted, in the words of the rules
+    reason_code: str = ""
+    #: what was said about an adjustment or a status
+    note: str = ""
+    #: the second principal who approved it
+    approver: str = ""
+    #: the status from now on
+    status: str = ""
+    #: the balance expires because nothing was bought or redeemed for long
+    inactivity: bool = False
     pending_points: int = 0
+    debt_points: int = 0
     lifetime_points: int = 0
     #: the lot that expires next after this entry
     next_expiry: Lot | None = None
@@ -220,6 +319,9 @@ class Entry(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
     consequences: int = 0
     #: the command's first entry, on the others
     cause_sequence: int = 0
+    #: the earlier entry that this one is about: the PURCHASE of a RETURN, the HOLD of a CAPTURE,
+    #: RELEASE or later HOLD, the REDEMPTION or CAPTURE of a REDEMPTION_REVERSAL
+    subject_sequence: int = 0
     purchase_id: str = ""
     rules_version: int
     actor: str
@@ -242,11 +344,14 @@ class Account(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
     available: int = 0
     pending: int = 0
     held: int = 0
+    debt: int = 0
     lifetime: int = 0
     #: soonest to expire first, never-expiring last
     lots: tuple[Lot, ...] = ()
     #: soonest to become spendable first
     pending_lots: tuple[PendingLot, ...] = ()
+    #: open ones, soonest to lapse first
+    holds: tuple[Hold, ...] = ()
     #: oldest first
     days: tuple[Day, ...] = ()
     tier: TierState | None = None
@@ -261,13 +366,20 @@ class Account(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
     #: who referred this member, until the first visit has settled that
     referrer: str = ""
     enroll_time: int = 0
+    #: latest purchase or redemption, or when the balance expired for want of one (µs)
+    active_time: int = 0
+    #: when the balance last expired for want of activity (µs)
+    lapse_time: int = 0
     #: of the latest entry; never goes back
     create_time: int = 0
 
     @property
     def due_time(self) -> int | None:
-        """The instant (µs) at which its lots or its tier next change; None when they never do."""
+        """The instant (µs) at which its lots, holds or tier next change; None: they never do."""
         due = self.lots[0].expire_time if self.lots else None
+        if self.holds:
+            lapse = self.holds[0].expire_time
+            due = lapse if due is None else min(due, lapse)
         if self.pending_lots:
             activation = self.pending_lots[0].activate_time
             due = activation if due is None else min(due, activation)
@@ -295,6 +407,7 @@ class Balance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     available: int
     held: int
     pending: int
+    debt: int
     lifetime: int
     tier_id: str
     version: int
@@ -329,6 +442,7 @@ def balance_of(account: Account, as_of_time: int) -> Balance:
         available=account.available,
         held=account.held,
         pending=account.pending,
+        debt=account.debt,
         lifetime=account.lifetime,
         tier_id=account.tier_id,
         version=account.version,
@@ -343,6 +457,7 @@ def balance_after(entry: Entry) -> Balance:
         available=entry.available_points,
         held=entry.held_points,
         pending=entry.data.pending_points,
+        debt=entry.data.debt_points,
         lifetime=entry.data.lifetime_points,
         tier_id=entry.tier_id,
         version=entry.sequence,
