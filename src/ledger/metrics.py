@@ -22,8 +22,17 @@ from ledger import __version__
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _BATCH_SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
-KINDS = ("ENROLLED", "PURCHASE", "ACTIVITY", "BONUS", "EXPIRY", "ACTIVATION", "TIER_CHANGE")
-COMMANDS = ("enroll_member", "record_purchase", "record_activity", "override_tier", "settle")
+KINDS = (
+    *("ENROLLED", "PURCHASE", "ACTIVITY", "BONUS", "EXPIRY", "ACTIVATION", "TIER_CHANGE"),
+    *("HOLD", "CAPTURE", "RELEASE", "REDEMPTION", "REDEMPTION_REVERSAL", "RETURN", "DEBT_PAYMENT"),
+    *("ADJUSTMENT", "TRANSFER_OUT", "TRANSFER_IN", "STATUS_CHANGE"),
+)
+COMMANDS = (
+    *("enroll_member", "record_purchase", "record_activity", "override_tier", "settle"),
+    *("hold_points", "capture_hold", "release_hold", "extend_hold", "redeem_points"),
+    *("reverse_redemption", "record_return", "adjust_points", "transfer_points"),
+    "set_member_status",
+)
 OUTCOMES = ("ok", "replayed", "refused", "error")
 PHASES = ("load", "decide", "save", "commit")
 RETRY_CAUSES = ("conflict", "lock_timeout", "connection", "bisect")
