@@ -81,7 +81,7 @@ def read_bonus(section: Section, currency: str) -> Bonus:
         amount = section.amount("amount", currency, required=True)
     elif on == "ACTIVITY":
         activity = section.text("activity", required=True)
-        per_member = _read_limit(section.section("per_member"))
+        per_member = read_limit(section.section("per_member"))
     elif on == "REFERRAL":
         referee_points = section.integer("referee_points", 0, MAX_POINTS)
     return Bonus(
@@ -97,7 +97,8 @@ def read_bonus(section: Section, currency: str) -> Bonus:
     )
 
 
-def _read_limit(section: Section) -> Limit | None:
+def read_limit(section: Section) -> Limit | None:
+    """How often one member is given something; None: there is no limit."""
     count = section.integer("count", 1, _MAX_COUNT, required=True)
     days = section.integer("days", 1, _MAX_DAYS)
     return None if count is None else Limit(count, days)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -23,6 +24,16 @@ class RulesVersion(msgspec.Struct, frozen=True):
     rules: Rules
 
 
+class InForce(NamedTuple):
+    """A version, and when it is in force: [start, end), in µs."""
+
+    version: RulesVersion
+    #: None: since ever
+    start: int | None
+    #: None: until further notice
+    end: int | None
+
+
 class DatedBonus(NamedTuple):
     """A bonus that time gives, while a rules version is in force: [start, end), in µs."""
 
@@ -33,6 +44,21 @@ class DatedBonus(NamedTuple):
     #: None: until further notice
     end: int | None
     #: local day since which the same rule holds, over versions; None: since ever
+    since_day: int | None
+
+
+class InactivityRule(NamedTuple):
+    """Balances expire for want of activity while rules versions are in force: [start, end), in µs.
+
+    One for each run of versions that say the same.
+    """
+
+    months: int
+    #: None: since ever
+    start: int | None
+    #: None: until further notice
+    end: int | None
+    #: local day on which the rule was introduced; None: since ever
     since_day: int | None
 
 
@@ -56,6 +82,10 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
     #: the tiers of every version that has them
     all_tiers: tuple[Tiers, ...] = ()
     dated: tuple[DatedBonus, ...] = ()
+    #: ascending
+    inactivity: tuple[InactivityRule, ...] = ()
+    #: rewards that have a stock in any version
+    stocked: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         rules = [version.rules for version in self.versions]
@@ -64,6 +94,8 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
             ("longest_backdate_days", max(each.backdate_days for each in rules)),
             ("all_tiers", tuple(each.tiers for each in rules if each.tiers is not None)),
             ("dated", tuple(_dated(self.versions, self.zone))),
+            ("inactivity", tuple(_inactivity(self.versions, self.zone))),
+            ("stocked", frozenset(_stocked(rules))),
         ):
             msgspec.structs.force_setattr(self, name, value)
 
@@ -96,16 +128,27 @@ def _looks_at_days(rules: Rules) -> bool:
     return rules.cap_per_day is not None or rules.tiers is not None or bool(occasions & _BY_DAY)
 
 
+def _stocked(rules: Iterable[Rules]) -> list[str]:
+    return [reward.id for each in rules for reward in each.rewards if reward.stock is not None]
+
+
+def _in_force(versions: tuple[RulesVersion, ...]) -> list[InForce]:
+    """When each version counts; without those that never do."""
+    found: list[InForce] = []
+    for index, version in enumerate(versions):
+        end = versions[index + 1].effective_time if index + 1 < len(versions) else None
+        start = version.effective_time if index else None
+        if start is None or start != end:
+            found.append(InForce(version, start, end))
+    return found
+
+
 def _dated(versions: tuple[RulesVersion, ...], zone: ZoneInfo) -> list[DatedBonus]:
     """The dated bonuses of every version, those of one version in the order they are given."""
     found: list[DatedBonus] = []
     #: the local days since which rules hold without a break; None: ever
     since: dict[tuple[str, str, int], int | None] = {}
-    for index, version in enumerate(versions):
-        end = versions[index + 1].effective_time if index + 1 < len(versions) else None
-        start = version.effective_time if index else None
-        if start is not None and start == end:
-            continue  # never in force
+    for version, start, end in _in_force(versions):
         first_day = None if start is None else local_day(start, zone)
         since = {
             (bonus.id, bonus.on, bonus.n): since.get((bonus.id, bonus.on, bonus.n), first_day)
@@ -115,4 +158,19 @@ def _dated(versions: tuple[RulesVersion, ...], zone: ZoneInfo) -> list[DatedBonu
             for bonus in version.rules.bonuses_on(occasion):
                 began = since[bonus.id, bonus.on, bonus.n]
                 found.append(DatedBonus(bonus, version.version, start, end, began))
+    return found
+
+
+def _inactivity(versions: tuple[RulesVersion, ...], zone: ZoneInfo) -> list[InactivityRule]:
+    """The runs of versions that let balances expire after the same months, ascending."""
+    found: list[InactivityRule] = []
+    before = None
+    for version, start, end in _in_force(versions):
+        months = version.rules.inactivity_months
+        if months is not None and months == before:
+            found[-1] = found[-1]._replace(end=end)
+        elif months is not None:
+            since_day = None if start is None else local_day(start, zone)
+            found.append(InactivityRule(months, start, end, since_day))
+        before = months
     return found

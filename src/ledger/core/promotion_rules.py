@@ -60,10 +60,7 @@ def read_promotion(
     points = section.integer("points", 1, MAX_POINTS)
     if section.present and section.given("multiplier") == section.given("points"):
         section.fault(None, "must have either a multiplier or points")
-    from_day = section.day("from")
-    until_day = section.day("until")
-    if from_day is not None and until_day is not None and until_day < from_day:
-        section.fault("until", "must not be before from")
+    from_day, until_day = section.days("from", "until")
     weekdays = section.choices("weekdays", WEEKDAYS)
     hours = _read_hours(section.section("hours"))
     locations = section.texts("locations")

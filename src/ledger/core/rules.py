@@ -8,15 +8,17 @@ must not be silently without effect. Decimals are strings, so that no float roun
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from ledger.core.bonus_rules import DATED, Bonus, Limit, read_bonus
 from ledger.core.errors import RulesInvalid, Violation
+from ledger.core.instants import DAY, SECOND
 from ledger.core.model import MAX_POINTS
 from ledger.core.money import CURRENCIES
 from ledger.core.promotion_rules import Hours, Promotion, read_promotion
+from ledger.core.reward_rules import Reward, read_reward
 from ledger.core.section import Section
 from ledger.core.tier_rules import Level, Tiers, read_tiers
 
@@ -26,6 +28,7 @@ __all__ = [
     "Level",
     "Limit",
     "Promotion",
+    "Reward",
     "Rules",
     "Tiers",
     "read_rules",
@@ -33,9 +36,13 @@ __all__ = [
 ]
 
 ROUNDINGS: Final = ("FLOOR", "NEAREST", "CEILING")
+#: owed, let go, or the return is refused
+SHORTFALLS: Final = ("DEBT", "FORGIVE", "REFUSE")
 _MAX_DAYS = 3_660
 _MAX_MONTHS = 1_200
 _MAX_VISITS_PER_DAY = 1_000
+_MAX_WARN_DAYS = 365
+_MAX_HOLD_TTL = 28 * DAY
 _GROUPS = {
     "purchase_bonuses": ("PURCHASE_OVER",),
     "visit_bonuses": ("EVERY_NTH_VISIT",),
@@ -50,17 +57,34 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     rate: Fraction
     #: the rate as the document says it: "1 per 1.00"
     rate_text: str
-    rounding: str
-    exclude_categories: frozenset[str]
-    cap_per_purchase: int | None
-    cap_per_day: int | None
-    pending_days: int
-    backdate_days: int
-    #: None = points never expire
-    after_months: int | None
+    #: one of ROUNDINGS
+    rounding: str = "FLOOR"
+    exclude_categories: frozenset[str] = frozenset()
+    cap_per_purchase: int | None = None
+    cap_per_day: int | None = None
+    pending_days: int = 0
+    backdate_days: int = 30
+    #: None = points do not expire by their age
+    after_months: int | None = None
+    #: None = points do not expire because nothing is bought or redeemed
+    inactivity_months: int | None = None
+    #: how many local days ahead an expiry is warned of, most first
+    warn_days: tuple[int, ...] = ()
     #: minor units per point; None = the program states no value
-    value: Fraction | None
-    auto_enroll: bool
+    value: Fraction | None = None
+    #: the least that is redeemed or held at once, rewards apart
+    minimum_points: int = 1
+    #: how long a hold lasts that does not say (µs)
+    hold_ttl: int = 900 * SECOND
+    #: local days that points given back live at least
+    restore_grace_days: int = 30
+    #: one of SHORTFALLS: what becomes of returned points that are spent already
+    shortfall: str = "DEBT"
+    auto_enroll: bool = False
+    #: adjustments of more points need a second principal; None = none does
+    approval_above: int | None = None
+    #: what an adjustment may be for
+    reason_codes: tuple[str, ...] = ("goodwill", "correction")
     #: least eligible amount of a visit, in minor units; above 0 it must be in any case
     visit_minimum: int = 0
     #: visits that one local day can count
@@ -70,21 +94,31 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     promotions: tuple[Promotion, ...] = ()
     #: in the order of the document
     bonuses: tuple[Bonus, ...] = ()
-    # What follows is made of `bonuses`, for whoever looks at every purchase.
+    #: in the order of the document
+    rewards: tuple[Reward, ...] = ()
+    # What follows is made of `bonuses` and `rewards`, for whoever looks at every command.
     #: on PURCHASE_OVER
     purchase_bonuses: tuple[Bonus, ...] = ()
     #: on EVERY_NTH_VISIT
     visit_bonuses: tuple[Bonus, ...] = ()
     #: on BIRTHDAY, MEMBERSHIP_ANNIVERSARY and INACTIVE_DAYS
     dated_bonuses: tuple[Bonus, ...] = ()
+    #: `rewards` by id
+    rewards_by_id: dict[str, Reward] = {}
 
     def __post_init__(self) -> None:
         for name, occasions in _GROUPS.items():
             group = tuple(bonus for bonus in self.bonuses if bonus.on in occasions)
             msgspec.structs.force_setattr(self, name, group)
+        by_id = {reward.id: reward for reward in self.rewards}
+        msgspec.structs.force_setattr(self, "rewards_by_id", by_id)
 
     def bonuses_on(self, trigger: str) -> tuple[Bonus, ...]:
         return tuple(bonus for bonus in self.bonuses if bonus.on == trigger)
+
+    def reward(self, reward_id: str) -> Reward | None:
+        """The reward of that id; None: there is none."""
+        return self.rewards_by_id.get(reward_id)
 
 
 def round_points(numerator: int, denominator: int, rounding: str) -> int:
@@ -103,63 +137,87 @@ def read_rules(document: object, currency: str, previous: Rules | None = None) -
     """
     faults: list[Violation] = []
     root = Section(document, "", faults, required=True)
-    minor = 10 ** CURRENCIES[currency]
 
-    earning = root.section("earning", required=True)
-    rate_section = earning.section("rate", required=True)
-    rate_points = rate_section.integer("points", 1, MAX_POINTS, required=True)
-    rate_per = rate_section.decimal("per", required=True)
-    rate = Fraction(rate_points or 0) / ((rate_per or 1) * minor)
-    rounding = earning.choice("rounding", ROUNDINGS, default="FLOOR")
-    excluded = earning.texts("exclude_categories")
-    caps = earning.section("caps")
-    cap_per_purchase = caps.integer("per_purchase", 1, MAX_POINTS)
-    cap_per_day = caps.integer("per_day", 1, MAX_POINTS)
-    pending_days = earning.integer("pending_days", 0, _MAX_DAYS)
-    backdate_days = earning.integer("backdate_days", 0, _MAX_DAYS)
-
+    fields = _read_earning(root.section("earning", required=True), currency)
+    rate, excluded = fields["rate"], fields["exclude_categories"]
     visits = root.section("visits")
-    visit_minimum = visits.amount("minimum", currency, zero=True)
-    visits_per_day = visits.integer("per_day", 1, _MAX_VISITS_PER_DAY) or 1
+    visits_per_day = visits.integer("per_day", 1, _MAX_VISITS_PER_DAY)
     held = None if previous is None else previous.tiers
-    tiers = read_tiers(root.section("tiers"), currency, rate, visits_per_day, held)
+    tiers = read_tiers(root.section("tiers"), currency, rate, visits_per_day or 1, held)
+    fields |= {
+        "visit_minimum": visits.amount("minimum", currency, zero=True),
+        "visits_per_day": visits_per_day,
+        "tiers": tiers,
+    }
+    fields |= _read_expiry(root.section("expiry"))
+    fields |= _read_redemption(root.section("redemption"), currency)
+    fields["shortfall"] = root.section("returns").choice("shortfall", SHORTFALLS, default="DEBT")
+    fields["auto_enroll"] = root.section("members").flag("auto_enroll")
+    fields |= _read_adjustments(root.section("adjustments"))
 
-    after_months = root.section("expiry").integer("after_months", 1, _MAX_MONTHS)
-
-    value = root.section("redemption").section("value")
-    value_points = value.integer("points", 1, MAX_POINTS, required=True)
-    value_amount = value.decimal("amount", required=True, zero=True)
-
-    auto_enroll = root.section("members").flag("auto_enroll")
-
-    bonuses = tuple(read_bonus(item, currency) for item in root.sections("bonuses"))
-    root.unique("bonuses", [bonus.id for bonus in bonuses])
     levels = [] if tiers is None else [level.id for level in tiers.levels]
-    promotions = tuple(
-        read_promotion(item, rate, levels, excluded) for item in root.sections("promotions")
-    )
-    root.unique("promotions", [promotion.id for promotion in promotions])
+    for name, read in (
+        ("bonuses", lambda item: read_bonus(item, currency)),
+        ("promotions", lambda item: read_promotion(item, rate, levels, excluded)),
+        ("rewards", lambda item: read_reward(item, currency, levels)),
+    ):
+        items = tuple(read(item) for item in root.sections(name))
+        root.unique(name, [item.id for item in items])
+        fields[name] = items
     root.finish()
     if faults:
         raise RulesInvalid(faults)
+    return Rules(**{name: value for name, value in fields.items() if value is not None})
 
-    return Rules(
-        rate=rate,
-        rate_text=f"{rate_points} per {rate_section.written('per')}",
-        rounding=rounding,
-        exclude_categories=frozenset(excluded),
-        cap_per_purchase=cap_per_purchase,
-        cap_per_day=cap_per_day,
-        pending_days=pending_days or 0,
-        backdate_days=30 if backdate_days is None else backdate_days,
-        after_months=after_months,
-        value=value_amount * minor / value_points
-        if value_points is not None and value_amount is not None
-        else None,
-        auto_enroll=auto_enroll,
-        visit_minimum=visit_minimum or 0,
-        visits_per_day=visits_per_day,
-        tiers=tiers,
-        promotions=promotions,
-        bonuses=bonuses,
-    )
+
+def _read_earning(section: Section, currency: str) -> dict[str, Any]:
+    """The fields of Rules that the section `earning` says; None or left out: the default."""
+    rate = section.section("rate", required=True)
+    points = rate.integer("points", 1, MAX_POINTS, required=True)
+    per = rate.decimal("per", required=True)
+    rounding = section.choice("rounding", ROUNDINGS, default="FLOOR")
+    excluded = section.texts("exclude_categories")
+    caps = section.section("caps")
+    return {
+        "rate": Fraction(points or 0) / ((per or 1) * 10 ** CURRENCIES[currency]),
+        "rate_text": f"{points} per {rate.written('per')}" if per is not None else "",
+        "rounding": rounding,
+        "exclude_categories": frozenset(excluded),
+        "cap_per_purchase": caps.integer("per_purchase", 1, MAX_POINTS),
+        "cap_per_day": caps.integer("per_day", 1, MAX_POINTS),
+        "pending_days": section.integer("pending_days", 0, _MAX_DAYS),
+        "backdate_days": section.integer("backdate_days", 0, _MAX_DAYS),
+    }
+
+
+def _read_expiry(section: Section) -> dict[str, Any]:
+    after_months = section.integer("after_months", 1, _MAX_MONTHS)
+    inactivity_months = section.integer("inactivity_months", 1, _MAX_MONTHS)
+    warn_days = section.integers("warn_days", 1, _MAX_WARN_DAYS)
+    return {
+        "after_months": after_months,
+        "inactivity_months": inactivity_months,
+        "warn_days": tuple(sorted(warn_days, reverse=True)),
+    }
+
+
+def _read_redemption(section: Section, currency: str) -> dict[str, Any]:
+    value = section.section("value")
+    points = value.integer("points", 1, MAX_POINTS, required=True)
+    amount = value.decimal("amount", required=True, zero=True)
+    minimum_points = section.integer("minimum_points", 1, MAX_POINTS)
+    hold_ttl_seconds = section.integer("hold_ttl_seconds", 1, _MAX_HOLD_TTL // SECOND)
+    priced = points is not None and amount is not None
+    return {
+        "value": amount * 10 ** CURRENCIES[currency] / points if priced else None,
+        "minimum_points": minimum_points,
+        "hold_ttl": None if hold_ttl_seconds is None else hold_ttl_seconds * SECOND,
+        "restore_grace_days": section.integer("restore_grace_days", 0, _MAX_DAYS),
+    }
+
+
+def _read_adjustments(section: Section) -> dict[str, Any]:
+    return {
+        "approval_above": section.integer("approval_above", 0, MAX_POINTS),
+        "reason_codes": tuple(section.identifiers("reason_codes")) or None,
+    }

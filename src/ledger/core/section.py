@@ -7,7 +7,7 @@ misspelt rule must not be silently without effect.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from fractions import Fraction
 from typing import Any
@@ -16,9 +16,13 @@ from ledger.core.errors import Violation
 from ledger.core.instants import day_of
 from ledger.core.money import CURRENCIES, MAX_AMOUNT, parse_decimal
 
+_Reader = Callable[[Any], Any]
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)|24:00", re.ASCII)
+_WHOLE = re.compile(r"-?\d{1,20}", re.ASCII)
+_TEXT = "a printable text of 1 to 128 characters"
+_IDENTIFIER = "lower-case letters, digits, - and _ (1 to 64), beginning with a letter or digit"
 _MAX_ITEMS = 1_000
 _MAX_MULTIPLIER = 1_000
 
@@ -89,36 +93,38 @@ class Section:
         return found
 
     def text(self, name: str, *, required: bool = False) -> str:
-        what = "a printable text of 1 to 128 characters"
-        value = self._take(name, required, what)
+        value = self._take(name, required, _TEXT)
         if value is None:
             return ""
-        if not _is_text(value):
-            self.fault(name, f"must be {what}, not {_shown(value)}")
-            return ""
-        return str(value)
+        text = _text(value)
+        if text is None:
+            self.fault(name, f"must be {_TEXT}, not {_shown(value)}")
+        return text or ""
 
     def texts(self, name: str, most: int = _MAX_ITEMS) -> list[str]:
-        found = []
-        for index, value in enumerate(self._list(name, most)):
-            if _is_text(value):
-                found.append(value)
-            else:
-                what = "a printable text of 1 to 128 characters"
-                self.fault(f"{name}[{index}]", f"must be {what}, not {_shown(value)}")
+        return self._each(name, _text, _TEXT, most)
+
+    def identifiers(self, name: str) -> list[str]:
+        """Names for programs, none of them twice; a list that is given is not empty."""
+        found = self._each(name, _identifier, _IDENTIFIER, distinct=True)
+        if self._values.get(name) in ([], ()):
+            self.fault(name, "must not be empty; leave it out for the default")
         return found
+
+    def integers(self, name: str, least: int, most: int) -> list[int]:
+        """Whole numbers, none of them twice."""
+        what = f"a whole number from {least} to {most}"
+        return self._each(name, lambda value: _whole(value, least, most), what, distinct=True)
 
     def integer(self, name: str, least: int, most: int, *, required: bool = False) -> int | None:
         what = f"a whole number from {least} to {most}"
         value = self._take(name, required, what)
         if value is None:
             return None
-        if isinstance(value, str) and re.fullmatch(r"-?\d{1,20}", value, re.ASCII):
-            value = int(value)  # int64 is a string in protojson
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        number = _whole(value, least, most)
+        if number is None:
             self.fault(name, f"must be {what}, not {_shown(value)}")
-            return None
-        return value
+        return number
 
     def decimal(self, name: str, *, required: bool = False, zero: bool = False) -> Fraction | None:
         what = 'a decimal in quotes such as "1.00"' + ("" if zero else ", above 0")
@@ -172,14 +178,8 @@ class Section:
         return str(value)
 
     def choices(self, name: str, allowed: Sequence[str]) -> list[str]:
-        found = []
-        for index, value in enumerate(self._list(name)):
-            if value in allowed:
-                found.append(value)
-            else:
-                what = "one of " + ", ".join(allowed)
-                self.fault(f"{name}[{index}]", f"must be {what}, not {_shown(value)}")
-        return found
+        what = "one of " + ", ".join(allowed)
+        return self._each(name, lambda value: value if value in allowed else None, what)
 
     def flag(self, name: str) -> bool:
         value = self._take(name, False, "")
@@ -201,6 +201,13 @@ class Section:
             self.fault(name, f"must be a date such as 2027-01-31, not {_shown(value)}")
             return None
 
+    def days(self, first: str, last: str) -> tuple[int | None, int | None]:
+        """The first and the last of some days; None where it is open."""
+        first_day, last_day = self.day(first), self.day(last)
+        if first_day is not None and last_day is not None and last_day < first_day:
+            self.fault(last, f"must not be before {first}")
+        return first_day, last_day
+
     def minute(self, name: str, *, required: bool = False) -> int | None:
         """A time of day, as minutes from midnight; 1,440 is the midnight that ends the day."""
         what = 'a time of day in quotes from "00:00" to "24:00"'
@@ -214,14 +221,13 @@ class Section:
         return int(hours) * 60 + int(minutes)
 
     def identifier(self, name: str) -> str:
-        what = "lower-case letters, digits, - and _ (1 to 64), beginning with a letter or digit"
-        value = self._take(name, True, what)
+        value = self._take(name, True, _IDENTIFIER)
         if value is None:
             return ""
-        if not isinstance(value, str) or not _ID.fullmatch(value):
-            self.fault(name, f"must be {what}, not {_shown(value)}")
-            return ""
-        return value
+        identifier = _identifier(value)
+        if identifier is None:
+            self.fault(name, f"must be {_IDENTIFIER}, not {_shown(value)}")
+        return identifier or ""
 
     def unique(self, name: str, ids: list[str]) -> None:
         """Fault every id of a list of sections that an earlier one has."""
@@ -238,6 +244,21 @@ class Section:
             self.fault(name, f"is required: {what}")
         return value
 
+    def _each(
+        self, name: str, read: _Reader, what: str, most: int = _MAX_ITEMS, *, distinct: bool = False
+    ) -> list[Any]:
+        """The items of a list that can be read; `read` answers None for the others."""
+        found: list[Any] = []
+        for index, value in enumerate(self._list(name, most)):
+            item = read(value)
+            if item is None:
+                self.fault(f"{name}[{index}]", f"must be {what}, not {_shown(value)}")
+            elif distinct and item in found:
+                self.fault(f"{name}[{index}]", f"{item} is there already")
+            else:
+                found.append(item)
+        return found
+
     def _list(self, name: str, most: int = _MAX_ITEMS) -> list[Any]:
         value = self._take(name, False, "")
         if value is None:
@@ -253,8 +274,21 @@ class Section:
         return f"{self._path}.{name}" if self._path else name
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and 1 <= len(value) <= 128 and value.isprintable()
+def _text(value: object) -> str | None:
+    sound = isinstance(value, str) and 1 <= len(value) <= 128 and value.isprintable()
+    return str(value) if sound else None
+
+
+def _identifier(value: object) -> str | None:
+    return value if isinstance(value, str) and _ID.fullmatch(value) else None
+
+
+def _whole(value: object, least: int, most: int) -> int | None:
+    if isinstance(value, str) and _WHOLE.fullmatch(value):
+        value = int(value)  # int64 is a string in protojson
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        return None
+    return value
 
 
 def _shown(value: object) -> str:

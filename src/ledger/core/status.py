@@ -13,7 +13,8 @@ from ledger.core.instants import day_start, local_day
 from ledger.core.model import Account, Entry, Progress, TierState
 from ledger.core.program import Program
 from ledger.core.rules import Level
-from ledger.core.tiers import first_state, progress, reaches, stand
+from ledger.core.tier_rules import reaches
+from ledger.core.tiers import first_state, progress, stand
 
 
 class Missing(msgspec.Struct, frozen=True, kw_only=True):

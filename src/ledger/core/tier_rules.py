@@ -67,6 +67,15 @@ class Tiers(msgspec.Struct, frozen=True, kw_only=True):
         return self.ranks.get(level_id, 0)
 
 
+def reaches(level: Level, visits: int, spend: int) -> bool:
+    """Whether visits and spend are enough for a level."""
+    enough_visits = level.visits is None or visits >= level.visits
+    enough_spend = level.spend is None or spend >= level.spend
+    if level.match == "ANY":  # only where both are asked for
+        return enough_visits or enough_spend
+    return enough_visits and enough_spend
+
+
 def read_tiers(
     section: Section, currency: str, rate: Fraction, visits_per_day: int, previous: Tiers | None
 ) -> Tiers | None:
@@ -175,8 +184,9 @@ def _check_order(items: Sequence[Section], levels: Sequence[Level]) -> None:
 
 
 def _is_read(item: Section, level: Level) -> bool:
-    """Whether what a level asks for is without faults of its own."""
-    return all(
+    """Whether a level asks for something, all of which could be read."""
+    asks = level.visits is not None or level.spend is not None
+    return asks and all(
         item.given(name) == (asked is not None)
         for name, asked in (("visits", level.visits), ("spend", level.spend))
     )
@@ -189,22 +199,13 @@ def _asks_less(higher: Level, lower: Level, name: str) -> bool:
 
 def _implies(lower: Level, higher: Level) -> bool:
     """Whether everybody who comes to `lower` has thereby come to `higher`."""
-    return all(_holds(higher, visits, spend) for visits, spend in _least(lower))
+    return all(reaches(higher, visits, spend) for visits, spend in _least(lower))
 
 
 def _least(level: Level) -> list[tuple[int, int]]:
     """The least visits and spend that a level's condition holds for."""
     visits, spend = level.visits or 0, level.spend or 0
     return [(visits, 0), (0, spend)] if level.match == "ANY" else [(visits, spend)]
-
-
-def _holds(level: Level, visits: int, spend: int) -> bool:
-    enough = [
-        have >= asked
-        for have, asked in ((visits, level.visits), (spend, level.spend))
-        if asked is not None
-    ]
-    return any(enough) if level.match == "ANY" else bool(enough) and all(enough)
 
 
 def _check_kept(

@@ -25,6 +25,7 @@ from ledger.core.instants import (
 from ledger.core.model import Day, Progress, TierReason, TierState
 from ledger.core.program import RulesVersion
 from ledger.core.rules import Level, Rules, Tiers
+from ledger.core.tier_rules import reaches
 
 
 class Standing(NamedTuple):
@@ -82,15 +83,6 @@ def stand(days: tuple[Day, ...], rules: Rules, day: int, enroll_day: int) -> Sta
     while rank and not reaches(tiers.levels[rank], visits, spend):
         rank -= 1
     return Standing(rank, visits, spend, start, day, first)
-
-
-def reaches(level: Level, visits: int, spend: int) -> bool:
-    """Whether visits and spend are enough for a level."""
-    enough_visits = level.visits is None or visits >= level.visits
-    enough_spend = level.spend is None or spend >= level.spend
-    if level.match == "ANY":  # only where both are asked for
-        return enough_visits or enough_spend
-    return enough_visits and enough_spend
 
 
 def progress(
