@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, Table, func, insert, make_url, select
 from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.exc import DBAPIError
 
+from ledger.core.model import Account, Hold, Lot, encode
 from ledger.store import migrate as migration
 from ledger.store.database import DatabaseUnusable, open_database
 from ledger.store.embedded import EmbeddedServer
@@ -29,7 +30,17 @@ from ledger.store.migrate import (
     migrate,
     require_current,
 )
-from ledger.store.tables import APPEND_ONLY, Xid8, accounts, entries, metadata, purchases, refusals
+from ledger.store.tables import (
+    APPEND_ONLY,
+    Xid8,
+    accounts,
+    entries,
+    expiry_warnings,
+    metadata,
+    purchases,
+    refusals,
+    rewards_stock,
+)
 from ledger.store.tables import rules_versions as rules
 
 NOON = "2026-03-01T12:00:00Z"
@@ -73,6 +84,16 @@ RULES = {
     "actor": "till",
     "create_time": NOON,
 }
+WARNING = {
+    "program_id": "coffee",
+    "member_id": "ada",
+    "expire_time": NOON,
+    "days": 30,
+    "points": 12,
+    "inactivity": False,
+    "create_time": NOON,
+}
+STOCK = {"program_id": "coffee", "reward_id": "muffin", "taken": 1}
 ACCOUNT = {
     "program_id": "coffee",
     "member_id": "ada",
@@ -123,6 +144,7 @@ def fill(engine: Engine) -> None:
         connection.execute(insert(refusals), REFUSAL)
         connection.execute(insert(purchases), PURCHASE)
         connection.execute(insert(rules), RULES)
+        connection.execute(insert(expiry_warnings), WARNING)
 
 
 def catalog(connection: Connection) -> set[tuple[object, ...]]:
@@ -200,7 +222,7 @@ def test_a_schema_behind_is_refused_saying_what_to_do(empty_url: str) -> None:
 
 def test_an_older_schema_is_behind(owner: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(migration, "head_revision", lambda: "9999")
-    with pytest.raises(SchemaBehind, match="has schema 0002, this program needs 9999"):
+    with pytest.raises(SchemaBehind, match="has schema 0003, this program needs 9999"):
         require_current(owner)
 
 
@@ -259,8 +281,9 @@ def test_the_service_has_the_rights_it_needs_and_no_more(service: Engine) -> Non
     with service.connect() as connection:
         assert {row[0]: row[1] for row in connection.exec_driver_sql(query)} == {
             **dict.fromkeys((table.name for table in APPEND_ONLY), journal),
-            **dict.fromkeys(("accounts", "programs", "promotion_budgets"), cache),
-            **dict.fromkeys(("trial_balance", "lots", "pending_lots", "alembic_version"), view),
+            **dict.fromkeys(("accounts", "programs", "promotion_budgets", "rewards_stock"), cache),
+            **dict.fromkeys(("trial_balance", "lots", "pending_lots", "holds"), view),
+            "alembic_version": view,
         }
 
 
@@ -272,6 +295,7 @@ def test_the_service_has_the_rights_it_needs_and_no_more(service: Engine) -> Non
         (accounts, ACCOUNT, {"version": -1}, "accounts_version_check"),
         (entries, ENTRY, {"sequence": 0}, "entries_sequence_check"),
         (entries, ENTRY, {"hash": b"short"}, "entries_hash_check"),
+        (rewards_stock, STOCK, {"taken": -1}, "rewards_stock_taken_check"),
     ],
 )
 def test_rows_that_can_not_be_right_are_refused(
@@ -363,6 +387,34 @@ def test_lots_are_relations_with_instants_exact_to_the_microsecond(service: Engi
         assert connection.exec_driver_sql("SELECT count(*) FROM lots").scalar() == 3
     assert [tuple(row) for row in lots] == [(near, 70), (far, 5), (None, 30)]
     assert [tuple(row) for row in pending] == [(near, far, 4), (near, None, 3)]
+
+
+def test_open_holds_are_relations_with_the_points_they_still_hold(service: Engine) -> None:
+    lapse = datetime(2026, 3, 1, 12, 15, tzinfo=UTC)
+    lapse_time = (lapse - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    holds = (
+        Hold(3, lapse_time, 100, (Lot(lapse_time, 70), Lot(None, 30)), 1),
+        Hold(4, lapse_time, 0, (), 1, "muffin", 20_000, 1),
+    )
+    state = encode(Account(version=4, held=100, holds=holds)).decode()
+    with service.connect() as connection:
+        connection.execute(insert(accounts), ACCOUNT | {"held": 100, "state": state})
+        connection.execute(insert(accounts), ACCOUNT | {"member_id": "bob"})
+        rows = connection.exec_driver_sql(
+            "SELECT member_id, sequence, expire_time, points, reward_id FROM holds"
+        ).all()
+    assert [tuple(row) for row in rows] == [
+        ("ada", 3, lapse, 100, None),
+        ("ada", 4, lapse, 0, "muffin"),
+    ]
+
+
+def test_a_warning_is_recorded_once_for_each_date_and_distance(service: Engine) -> None:
+    with service.connect() as connection:
+        connection.execute(insert(expiry_warnings), WARNING)
+        connection.execute(insert(expiry_warnings), WARNING | {"days": 7})
+        with pytest.raises(DBAPIError, match="expiry_warnings_pkey"):
+            connection.execute(insert(expiry_warnings), WARNING)
 
 
 def owner_of_a_new_database(server_url: str, attributes: str) -> str:

@@ -8,6 +8,7 @@ import psycopg2
 import pytest
 
 from ledger.core.errors import ProgramNotFound
+from ledger.store.migrate import MigrationResult, head_revision, migrate
 from ledger.store.tables import APPEND_ONLY
 from ledger.store.verify import verify
 from tests.conftest import running_server
@@ -104,6 +105,30 @@ def test_two_workers_find_what_one_finds(ledger: str) -> None:
     tamper(ledger, "UPDATE entries SET points = 7 WHERE sequence = 2")
 
     assert verify(ledger, workers=2).findings == verify(ledger, workers=1).findings
+
+
+#: what migration 0003 brings
+BEFORE_SUBJECTS = """
+DROP VIEW holds;
+DROP TABLE rewards_stock, expiry_warnings;
+ALTER TABLE entries DROP COLUMN subject_sequence;
+UPDATE alembic_version SET version_num = '0002';
+"""
+
+
+def test_a_ledger_of_the_schema_before_stands_as_it_is_when_migrated(ledger: str) -> None:
+    sound = verify(ledger, workers=1)
+    tamper(ledger, BEFORE_SUBJECTS)
+
+    assert migrate(ledger) == MigrationResult("0002", head_revision())
+
+    report = verify(ledger, workers=1)
+    assert report.findings == []
+    assert (report.entries, report.totals) == (sound.entries, sound.totals)
+    with running_server(ledger) as server, closing(GrpcClient(server.grpc_address)) as client:
+        client.record_purchase(purchase("after", "5.00", member_id="m-1"))
+    report = verify(ledger, workers=1)
+    assert (report.findings, report.entries) == ([], sound.entries + 1)
 
 
 def test_a_program_that_does_not_exist_is_not_well(ledger: str) -> None:

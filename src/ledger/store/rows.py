@@ -18,6 +18,7 @@ _COLUMNS = [
     *("request_id", "fingerprint", "cause_sequence", "consequences", "purchase_id"),
     *("rules_version", "actor", "location_id", "terminal_id", "effective_time", "create_time"),
     *("available_points", "held_points", "tier_id", "data", "hash"),
+    "subject_sequence",
 ]
 #: the columns an entry is written to, in the order `copy_text` writes them
 COPY_COLUMNS = ", ".join(_COLUMNS)
@@ -45,6 +46,7 @@ def entry_of(row: Sequence[Any]) -> Sealed:
         fingerprint=row[8] or "",
         cause_sequence=row[9] or 0,
         consequences=row[10],
+        subject_sequence=row[23] or 0,
         purchase_id=row[11] or "",
         rules_version=row[12],
         actor=row[13],
@@ -96,7 +98,8 @@ def _copy_line(entry: Entry, digest: bytes) -> str:
         f"{entry.rules_version}\t{entry.actor}\t{entry.location_id or null}\t"
         f"{entry.terminal_id or null}\t{sql_instant(entry.effective_time)}\t"
         f"{sql_instant(entry.create_time)}\t{entry.available_points}\t{entry.held_points}\t"
-        f"{entry.tier_id}\t{encode(entry.data).decode()}\t\\x{digest.hex()}"
+        f"{entry.tier_id}\t{encode(entry.data).decode()}\t\\x{digest.hex()}\t"
+        f"{entry.subject_sequence or null}"
     )
     return line.replace("\\", "\\\\") + "\n"
 

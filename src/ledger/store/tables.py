@@ -187,6 +187,8 @@ entries = Table(
     Column("hash", LargeBinary, nullable=False),
     #: The transaction that wrote it; readers that follow the journal order by it.
     Column("xid", Xid8, nullable=False, server_default=text("pg_current_xact_id()")),
+    #: Sequence of the member's earlier entry that this one is about, such as the hold it captures.
+    Column("subject_sequence", BigInteger),
     PrimaryKeyConstraint("program_id", "member_id", "sequence", name="entries_pkey"),
     CheckConstraint("sequence >= 1", name="entries_sequence_check"),
     CheckConstraint("octet_length(hash) = 32", name="entries_hash_check"),
@@ -198,6 +200,14 @@ Index(
     entries.c.request_id,
     unique=True,
     postgresql_where=entries.c.request_id.is_not(None),
+)
+Index(
+    "entries_subject_sequence_idx",
+    entries.c.program_id,
+    entries.c.member_id,
+    entries.c.subject_sequence,
+    entries.c.sequence,
+    postgresql_where=entries.c.subject_sequence.is_not(None),
 )
 
 #: Commands that got a business "no": a request id has one outcome for ever. Append-only.
@@ -252,5 +262,45 @@ promotion_budgets = Table(
     CheckConstraint("spent >= 0", name="promotion_budgets_spent_check"),
 )
 
+#: What has been taken of rewards with a stock, over all members and rules versions.
+rewards_stock = Table(
+    "rewards_stock",
+    metadata,
+    #: The program.
+    Column("program_id", Key, nullable=False),
+    #: The reward, as the rules name it.
+    Column("reward_id", Key, nullable=False),
+    #: Units held or redeemed so far, and not given back.
+    Column("taken", BigInteger, nullable=False),
+    PrimaryKeyConstraint("program_id", "reward_id", name="rewards_stock_pkey"),
+    CheckConstraint("taken >= 0", name="rewards_stock_taken_check"),
+)
+
+#: Which members were to be warned of what will expire. Append-only, and no part of the journal: no
+#: points move.
+expiry_warnings = Table(
+    "expiry_warnings",
+    metadata,
+    #: The member's program.
+    Column("program_id", Key, nullable=False),
+    #: Who is warned.
+    Column("member_id", Key, nullable=False),
+    #: When the points will expire.
+    Column("expire_time", Instant, nullable=False),
+    #: So many local days ahead the warning is.
+    Column("days", Integer, nullable=False, autoincrement=False),
+    #: How many points will expire then.
+    Column("points", BigInteger, nullable=False),
+    #: Whether they will for want of purchases and redemptions; false: they have that date.
+    Column("inactivity", Boolean, nullable=False),
+    #: When it was recorded.
+    Column("create_time", Instant, nullable=False),
+    #: The transaction that wrote it, as in entries.
+    Column("xid", Xid8, nullable=False, server_default=text("pg_current_xact_id()")),
+    PrimaryKeyConstraint(
+        "program_id", "member_id", "expire_time", "days", name="expiry_warnings_pkey"
+    ),
+)
+
 #: Tables whose rows are never changed nor deleted, whoever asks.
-APPEND_ONLY = (entries, refusals, purchases, rules_versions)
+APPEND_ONLY = (entries, refusals, purchases, rules_versions, expiry_warnings)
