@@ -12,7 +12,7 @@ from ledger.core.rules import Rules, read_rules
 RATE = {"points": 1, "per": "1.00"}
 ROLLING = {"rolling_days": 365}
 
-#: everything a document can say about visits, tiers, bonuses and promotions
+#: everything a document can say
 FULL: dict[str, Any] = {
     "earning": {
         "rate": RATE,
@@ -49,9 +49,16 @@ FULL: dict[str, Any] = {
         "grace_days": 30,
         "downgrade": "ONE_LEVEL",
     },
-    "expiry": {"after_months": 12},
-    "redemption": {"value": {"points": 100, "amount": "1.00"}},
+    "expiry": {"after_months": 12, "inactivity_months": 18, "warn_days": [30, 7]},
+    "redemption": {
+        "value": {"points": 100, "amount": "1.00"},
+        "minimum_points": 100,
+        "hold_ttl_seconds": 900,
+        "restore_grace_days": 30,
+    },
+    "returns": {"shortfall": "DEBT"},
     "members": {"auto_enroll": False},
+    "adjustments": {"approval_above": 5000, "reason_codes": ["goodwill", "correction"]},
     "bonuses": [
         {"id": "welcome", "on": "ENROLLMENT", "points": 50},
         {"id": "birthday", "on": "BIRTHDAY", "points": 200, "expires_days": 60},
@@ -80,6 +87,39 @@ FULL: dict[str, Any] = {
             "categories": ["coffee"],
             "once_per_member": False,
         }
+    ],
+    "rewards": [
+        {
+            "id": "free-coffee",
+            "name": "Free coffee",
+            "points": 450,
+            "kind": "ITEM",
+            "value": "4.50",
+        },
+        {
+            "id": "fiver",
+            "name": "5.00 off",
+            "points": 500,
+            "kind": "AMOUNT_OFF",
+            "value": "5.00",
+            "minimum_tier": "silver",
+        },
+        {
+            "id": "warranty",
+            "name": "Six months more warranty",
+            "points": 0,
+            "kind": "PERK",
+            "minimum_tier": "gold",
+            "per_member": {"count": 1, "days": 365},
+        },
+        {
+            "id": "mug",
+            "name": "Mug",
+            "points": 900,
+            "kind": "ITEM",
+            "value": "9.00",
+            "stock": 200,
+        },
     ],
 }
 
