@@ -137,7 +137,7 @@ def test_a_member_is_shown_as_enrolled(client: Client) -> None:
     client.enroll_member(enrollment(effective_time=instant("2026-01-02T03:04:05Z")))
     client.record_purchase(purchase(1))
     member = client.get_member(member_pb2.GetMemberRequest(program_id=PROGRAM, member_id="m-1"))
-    assert member.status == member_pb2.MEMBER_STATUS_ACTIVE
+    assert member.status == types_pb2.MEMBER_STATUS_ACTIVE
     assert member.enroll_time == instant("2026-01-02T03:04:05Z")
     assert (member.member_id, member.version) == ("m-1", 2)
 

@@ -8,7 +8,7 @@ from typing import Any
 from google.protobuf import json_format
 
 from ledger.core.rules import read_rules
-from ledger.rpc.convert import rules_document
+from ledger.rpc.programs import rules_document
 from ledger.v1 import program_pb2, rules_pb2
 from tests.core.documents import FULL
 from tests.service.client import Client, failure_of

@@ -122,7 +122,7 @@ def member_panel(
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim")
     grid.add_column()
-    status = member_pb2.MemberStatus.Name(member.status).removeprefix("MEMBER_STATUS_")
+    status = types_pb2.MemberStatus.Name(member.status).removeprefix("MEMBER_STATUS_")
     grid.add_row("Status", Text(status.capitalize(), style="green"))
     grid.add_row("Joined", f"{moment(member.enroll_time, zone)} ({program.time_zone})")
     grid.add_row("Entries", points(member.version))

@@ -11,7 +11,7 @@ from ledger.core.model import balance_of
 from ledger.core.program import Program
 from ledger.core.status import present_status
 from ledger.engine import Engine, settled
-from ledger.rpc import convert
+from ledger.rpc.answers import balance_message, entry_message
 from ledger.rpc.dispatch import Call
 from ledger.rpc.fields import Fields, page_position, page_token
 from ledger.rpc.lookup import program_covering
@@ -49,7 +49,7 @@ class BalanceService:
         balance = balance_of(present, as_of_time)
         # What time has changed since is shown but not yet an entry.
         balance = msgspec.structs.replace(balance, version=account.version)
-        return convert.balance_message(balance, program)
+        return balance_message(balance, program)
 
     async def GetTierStatus(
         self, request: balance_pb2.GetTierStatusRequest, call: Call
@@ -118,6 +118,11 @@ class BalanceService:
         program = await program_covering(self._engine, program, [rows[0].stored.entry])
         return _sealed_message(rows[0], program, request.include_canonical_form)
 
+    async def GetExpirySchedule(
+        self, request: balance_pb2.GetExpiryScheduleRequest, call: Call
+    ) -> balance_pb2.GetExpiryScheduleResponse:
+        raise NotImplementedError
+
 
 def _member_fields(
     request: balance_pb2.GetBalanceRequest
@@ -134,7 +139,7 @@ def _member_fields(
 def _sealed_message(row: JournalEntry, program: Program, with_canonical: bool) -> types_pb2.Entry:
     """An entry with the hashes that tie it to the one before it."""
     entry = row.stored.entry
-    message = convert.entry_message(entry, program)
+    message = entry_message(entry, program)
     message.previous_hash = row.previous_hash
     message.hash = row.stored.hash
     if with_canonical:

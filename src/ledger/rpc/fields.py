@@ -8,12 +8,13 @@ import re
 from collections.abc import Sequence
 from typing import TypeVar
 
-from google.protobuf import timestamp_pb2
+from google.protobuf import duration_pb2, timestamp_pb2
 from google.protobuf.message import Message
 from google.type import money_pb2
 
 from ledger.core.errors import InvalidArgument, Violation, invalid
 from ledger.core.instants import EARLIEST, LATEST, SECOND, format_instant
+from ledger.core.model import MAX_POINTS
 from ledger.core.money import CURRENCIES, MAX_AMOUNT, format_minor
 
 MAX_ID = 128
@@ -96,6 +97,23 @@ class Fields:
             )
             return None
         return instant
+
+    def duration(self, field: str, request: Message, least: int, most: int) -> int | None:
+        """Microseconds of an optional Duration field."""
+        if not request.HasField(field):
+            return None
+        length: duration_pb2.Duration = getattr(request, field)
+        micros = length.seconds * SECOND + length.nanos // 1_000
+        if not 0 <= length.nanos < 1_000_000_000 or not least <= micros <= most:
+            self.fault(field, f"must be from {least // SECOND} to {most // SECOND} seconds")
+            return None
+        return micros
+
+    def points(self, field: str, value: int) -> int:
+        """A number of points above 0."""
+        if not 1 <= value <= MAX_POINTS:
+            self.fault(field, f"is required: from 1 to {MAX_POINTS}")
+        return value
 
     def money(self, field: str, amount: money_pb2.Money, currency: str | None) -> int:
         """Minor units of an amount ≥ 0; with a currency given it must be that one."""

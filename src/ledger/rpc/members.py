@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from ledger.engine import Engine
-from ledger.rpc import convert
 from ledger.rpc.dispatch import Call
 from ledger.rpc.fields import Fields
-from ledger.rpc.lookup import program_covering, program_or_refuse
 from ledger.rpc.wellknown import timestamp
+from ledger.rpc.writes import write
 from ledger.v1 import member_pb2, types_pb2
 
 
@@ -20,12 +19,7 @@ class MemberService:
     async def EnrollMember(
         self, request: member_pb2.EnrollMemberRequest, call: Call
     ) -> types_pb2.Receipt:
-        program, command = await program_or_refuse(
-            self._engine, request.program_id, convert.enroll_member, request
-        )
-        receipt = await self._engine.submit(command, call.actor, call.deadline)
-        program = await program_covering(self._engine, program, receipt.entries)
-        return convert.receipt_message(receipt, program)
+        return await write(self._engine, "enroll_member", request, call)
 
     async def GetMember(
         self, request: member_pb2.GetMemberRequest, call: Call
@@ -42,3 +36,8 @@ class MemberService:
             enroll_time=timestamp(read.account.enroll_time),
             version=read.account.version,
         )
+
+    async def SetMemberStatus(
+        self, request: member_pb2.SetMemberStatusRequest, call: Call
+    ) -> types_pb2.Receipt:
+        return await write(self._engine, "set_member_status", request, call)

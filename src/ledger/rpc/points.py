@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Iterable
+from typing import TypeVar
 
 from ledger.core.commands import Command, RecordPurchase
 from ledger.core.decide import decide, other_member
@@ -16,25 +16,19 @@ from ledger.core.program import Program
 from ledger.core.status import status_after
 from ledger.engine import Engine
 from ledger.engine.batch import Item
-from ledger.rpc import convert
+from ledger.rpc.answers import balance_message, entry_message, fill_receipt
 from ledger.rpc.dispatch import Call
 from ledger.rpc.lookup import program_covering, program_or_refuse
+from ledger.rpc.purchases import record_purchase
 from ledger.rpc.status import to_status
 from ledger.rpc.tiers import fill_tier_status
+from ledger.rpc.writes import WRITES, write
 from ledger.store.queries import read_budgets, read_purchase
 from ledger.v1 import points_pb2, types_pb2
 
 MAX_ITEMS = 1_000
 _ITEMS_BETWEEN_BREAKS = 100
 T = TypeVar("T")
-
-#: what makes a command of each write that a batch may hold
-_WRITES: Mapping[str, Callable[[Any, Program | None], Command]] = {
-    "enroll_member": convert.enroll_member,
-    "record_purchase": convert.record_purchase,
-    "record_activity": convert.record_activity,
-    "override_tier": convert.override_tier,
-}
 
 
 class PointsService:
@@ -46,19 +40,19 @@ class PointsService:
     async def RecordPurchase(
         self, request: points_pb2.RecordPurchaseRequest, call: Call
     ) -> types_pb2.Receipt:
-        return await self._write(convert.record_purchase, request, call)
+        return await write(self._engine, "record_purchase", request, call)
 
     async def PreviewPurchase(
         self, request: points_pb2.PreviewPurchaseRequest, call: Call
     ) -> points_pb2.PreviewPurchaseResponse:
         program, command = await program_or_refuse(
-            self._engine, request.program_id, convert.record_purchase, request
+            self._engine, request.program_id, record_purchase, request
         )
         program, account, context = await _look(self._engine, command, call.actor)
         posting = decide(account, command, context)
         own = posting.entries[posting.own :]
         purchase = next(entry for entry in own if entry.kind == "PURCHASE")
-        message = convert.entry_message(purchase, program)
+        message = entry_message(purchase, program)
         balance = balance_after(own[-1])
         status = status_after(own, program)
         response = points_pb2.PreviewPurchaseResponse(
@@ -66,7 +60,7 @@ class PointsService:
             breakdown=message.breakdown,
             lots=message.lots,
             eligible_amount=message.eligible_amount,
-            balance=convert.balance_message(balance, program),
+            balance=balance_message(balance, program),
             messages=messages(own, balance, status, program),
         )
         if status is not None:
@@ -76,12 +70,32 @@ class PointsService:
     async def RecordActivity(
         self, request: points_pb2.RecordActivityRequest, call: Call
     ) -> types_pb2.Receipt:
-        return await self._write(convert.record_activity, request, call)
+        return await write(self._engine, "record_activity", request, call)
+
+    async def RecordReturn(
+        self, request: points_pb2.RecordReturnRequest, call: Call
+    ) -> types_pb2.Receipt:
+        return await write(self._engine, "record_return", request, call)
+
+    async def PreviewReturn(
+        self, request: points_pb2.PreviewReturnRequest, call: Call
+    ) -> points_pb2.PreviewReturnResponse:
+        raise NotImplementedError
+
+    async def AdjustPoints(
+        self, request: points_pb2.AdjustPointsRequest, call: Call
+    ) -> types_pb2.Receipt:
+        return await write(self._engine, "adjust_points", request, call)
+
+    async def TransferPoints(
+        self, request: points_pb2.TransferPointsRequest, call: Call
+    ) -> types_pb2.Receipt:
+        return await write(self._engine, "transfer_points", request, call)
 
     async def OverrideTier(
         self, request: points_pb2.OverrideTierRequest, call: Call
     ) -> types_pb2.Receipt:
-        return await self._write(convert.override_tier, request, call)
+        return await write(self._engine, "override_tier", request, call)
 
     async def BatchWrite(
         self, request: points_pb2.BatchWriteRequest, call: Call
@@ -106,7 +120,7 @@ class PointsService:
                 result.error.CopyFrom(to_status(outcome))
             else:
                 program = await program_covering(self._engine, program, outcome.entries)
-                convert.fill_receipt(result.receipt, outcome, program)
+                fill_receipt(result.receipt, outcome, program)
         return response
 
     async def _command(self, item: points_pb2.BatchWriteItem) -> tuple[Program, Command]:
@@ -114,16 +128,7 @@ class PointsService:
         if name is None:
             raise invalid("items", "each item must hold one write")
         request = getattr(item, name)
-        return await program_or_refuse(self._engine, request.program_id, _WRITES[name], request)
-
-    async def _write(
-        self, read: Callable[[Any, Program | None], Command], request: Any, call: Call
-    ) -> types_pb2.Receipt:
-        """The receipt of a request that `read` makes a command of."""
-        program, command = await program_or_refuse(self._engine, request.program_id, read, request)
-        receipt = await self._engine.submit(command, call.actor, call.deadline)
-        program = await program_covering(self._engine, program, receipt.entries)
-        return convert.receipt_message(receipt, program)
+        return await program_or_refuse(self._engine, request.program_id, WRITES[name], request)
 
 
 async def _look(

@@ -7,12 +7,14 @@ from typing import Any
 
 import sqlalchemy as sa
 from google.protobuf import json_format
+from google.protobuf.unknown_fields import UnknownFieldSet
 
+from ledger.core.errors import RulesInvalid, Violation
 from ledger.core.instants import to_instant, zone_names
 from ledger.core.money import CURRENCIES
 from ledger.engine import Engine
 from ledger.metrics import Metrics
-from ledger.rpc import convert
+from ledger.rpc.answers import program_message
 from ledger.rpc.dispatch import Call
 from ledger.rpc.fields import Fields, page_position, page_token
 from ledger.rpc.wellknown import timestamp
@@ -53,7 +55,7 @@ class ProgramService:
                 currency=asked.currency,
                 time_zone=asked.time_zone,
                 clock_time=(now if clock_time is None else clock_time) if asked.sandbox else None,
-                document=convert.rules_document(request.rules),
+                document=rules_document(request.rules),
                 actor=call.actor,
                 now=now,
             )
@@ -96,7 +98,7 @@ class ProgramService:
             lambda: store.publish_rules(
                 self._engine.database,
                 program_id=request.program_id,
-                document=convert.rules_document(request.rules),
+                document=rules_document(request.rules),
                 effective_time=effective_time,
                 expected_version=expected,
                 actor=call.actor,
@@ -150,7 +152,7 @@ class ProgramService:
 
     async def _program(self, program_id: str) -> program_pb2.Program:
         program = await self._engine.run(self._engine.catalog.refresh, program_id)
-        return convert.program_message(program)
+        return program_message(program)
 
 
 def _version_message(row: sa.Row[Any]) -> program_pb2.RulesVersion:
@@ -162,3 +164,22 @@ def _version_message(row: sa.Row[Any]) -> program_pb2.RulesVersion:
         actor=row.actor,
         rules=json_format.ParseDict(json.loads(row.document), rules_pb2.Rules()),
     )
+
+
+def rules_document(rules: rules_pb2.Rules) -> dict[str, Any]:
+    """A rules message as the plain document that the core reads. Raises RULES_INVALID for fields
+    that this version does not know: a rule must not be silently without effect."""
+    if _has_unknown_fields(rules):
+        raise RulesInvalid([Violation("rules", "has fields that this version does not know")])
+    return json_format.MessageToDict(rules, preserving_proto_field_name=True)
+
+
+def _has_unknown_fields(message: Any) -> bool:
+    if len(UnknownFieldSet(message)):
+        return True
+    for field, value in message.ListFields():
+        if field.type == field.TYPE_MESSAGE:
+            parts = value if field.is_repeated else [value]
+            if any(_has_unknown_fields(part) for part in parts):
+                return True
+    return False

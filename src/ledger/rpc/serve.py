@@ -22,11 +22,12 @@ from ledger.rpc.http_server import HttpServer
 from ledger.rpc.members import MemberService
 from ledger.rpc.points import PointsService
 from ledger.rpc.programs import ProgramService
+from ledger.rpc.redemptions import RedemptionService
 from ledger.scheduler import Scheduler
 from ledger.store.database import open_database
 from ledger.store.migrate import require_current
 from ledger.store.programs import list_programs
-from ledger.v1 import audit_pb2, balance_pb2, member_pb2, points_pb2, program_pb2
+from ledger.v1 import audit_pb2, balance_pb2, member_pb2, points_pb2, program_pb2, redemption_pb2
 
 log = structlog.get_logger(__name__)
 
@@ -162,6 +163,7 @@ def _methods(engine: Engine, metrics: Metrics) -> list[Method]:
         program_pb2: ("ProgramService", ProgramService(engine, metrics)),
         member_pb2: ("MemberService", MemberService(engine)),
         points_pb2: ("PointsService", PointsService(engine)),
+        redemption_pb2: ("RedemptionService", RedemptionService(engine)),
         balance_pb2: ("BalanceService", BalanceService(engine)),
         audit_pb2: ("AuditService", AuditService(engine)),
     }

@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from ledger.v1 import types_pb2 as ledger_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17ledger/v1/balance.proto\x12\tledger.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15ledger/v1/types.proto\"\x8b\x01\n\x11GetBalanceRequest\x12\x18\n\nprogram_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tmember_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12.\n\nas_of_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bmin_version\x18\x05 \x01(\x03\"I\n\x14GetTierStatusRequest\x12\x18\n\nprogram_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tmember_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"\xc8\x01\n\x12ListEntriesRequest\x12\x18\n\nprogram_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tmember_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\x12#\n\x05kinds\x18\x05 \x03(\x0e\x32\x14.ledger.v1.EntryKind\x12\x13\n\x0bpurchase_id\x18\x06 \x01(\t\x12\x1e\n\x16include_canonical_form\x18\x07 \x01(\x08\"Q\n\x13ListEntriesResponse\x12!\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x10.ledger.v1.Entry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"|\n\x0fGetEntryRequest\x12\x18\n\nprogram_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tmember_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08sequence\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x02\x12\x1e\n\x16include_canonical_form\x18\x04 \x01(\x08\x32\xb5\x02\n\x0e\x42\x61lanceService\x12\x43\n\nGetBalance\x12\x1c.ledger.v1.GetBalanceRequest\x1a\x12.ledger.v1.Balance\"\x03\x90\x02\x01\x12L\n\rGetTierStatus\x12\x1f.ledger.v1.GetTierStatusRequest\x1a\x15.ledger.v1.TierStatus\"\x03\x90\x02\x01\x12Q\n\x0bListEntries\x12\x1d.ledger.v1.ListEntriesRequest\x1a\x1e.ledger.v1.ListEntriesResponse\"\x03\x90\x02\x01\x12=\n\x08GetEntry\x12\x1a.ledger.v1.GetEntryRequest\x1a\x10.ledger.v1.Entry\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17ledger/v1/balance.proto\x12\tledger.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15ledger/v1/types.proto\"\x8b\x01\n\x11GetBalanceRequest\x12\x18\n\nprogram_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tmember_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12.\n\nas_of_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bmin_version\x18\x05 \x01(\x03\"I\n\x14GetTierStatusRequest\x12\x18\n\nprogram_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tmember_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"\xc8\x01\n\x12ListEntriesRequest\x12\x18\n\nprogram_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tmember_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\x12#\n\x05kinds\x18\x05 \x03(\x0e\x32\x14.ledger.v1.EntryKind\x12\x13\n\x0bpurchase_id\x18\x06 \x01(\t\x12\x1e\n\x16include_canonical_form\x18\x07 \x01(\x08\"Q\n\x13ListEntriesResponse\x12!\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x10.ledger.v1.Entry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"|\n\x0fGetEntryRequest\x12\x18\n\nprogram_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tmember_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08sequence\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x02\x12\x1e\n\x16include_canonical_form\x18\x04 \x01(\x08\"M\n\x18GetExpiryScheduleRequest\x12\x18\n\nprogram_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tmember_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"\xb7\x03\n\x19GetExpiryScheduleResponse\x12\x38\n\x05items\x18\x01 \x03(\x0b\x32).ledger.v1.GetExpiryScheduleResponse.Item\x12\x1d\n\x15never_expiring_points\x18\x02 \x01(\x03\x12:\n\x16inactivity_expire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1e\n\x11inactivity_points\x18\x04 \x01(\x03H\x00\x88\x01\x01\x12.\n\nas_of_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a\x9e\x01\n\x04Item\x12\x0e\n\x06points\x18\x01 \x01(\x03\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\"\n\x05state\x18\x03 \x01(\x0e\x32\x13.ledger.v1.LotState\x12\x31\n\ractivate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x14\n\x12_inactivity_points*i\n\x08LotState\x12\x19\n\x15LOT_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13LOT_STATE_AVAILABLE\x10\x01\x12\x15\n\x11LOT_STATE_PENDING\x10\x02\x12\x12\n\x0eLOT_STATE_HELD\x10\x03\x32\x9a\x03\n\x0e\x42\x61lanceService\x12\x43\n\nGetBalance\x12\x1c.ledger.v1.GetBalanceRequest\x1a\x12.ledger.v1.Balance\"\x03\x90\x02\x01\x12L\n\rGetTierStatus\x12\x1f.ledger.v1.GetTierStatusRequest\x1a\x15.ledger.v1.TierStatus\"\x03\x90\x02\x01\x12Q\n\x0bListEntries\x12\x1d.ledger.v1.ListEntriesRequest\x1a\x1e.ledger.v1.ListEntriesResponse\"\x03\x90\x02\x01\x12=\n\x08GetEntry\x12\x1a.ledger.v1.GetEntryRequest\x1a\x10.ledger.v1.Entry\"\x03\x90\x02\x01\x12\x63\n\x11GetExpirySchedule\x12#.ledger.v1.GetExpiryScheduleRequest\x1a$.ledger.v1.GetExpiryScheduleResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -52,6 +52,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETENTRYREQUEST'].fields_by_name['member_id']._serialized_options = b'\342A\001\002'
   _globals['_GETENTRYREQUEST'].fields_by_name['sequence']._loaded_options = None
   _globals['_GETENTRYREQUEST'].fields_by_name['sequence']._serialized_options = b'\342A\001\002'
+  _globals['_GETEXPIRYSCHEDULEREQUEST'].fields_by_name['program_id']._loaded_options = None
+  _globals['_GETEXPIRYSCHEDULEREQUEST'].fields_by_name['program_id']._serialized_options = b'\342A\001\002'
+  _globals['_GETEXPIRYSCHEDULEREQUEST'].fields_by_name['member_id']._loaded_options = None
+  _globals['_GETEXPIRYSCHEDULEREQUEST'].fields_by_name['member_id']._serialized_options = b'\342A\001\002'
   _globals['_BALANCESERVICE'].methods_by_name['GetBalance']._loaded_options = None
   _globals['_BALANCESERVICE'].methods_by_name['GetBalance']._serialized_options = b'\220\002\001'
   _globals['_BALANCESERVICE'].methods_by_name['GetTierStatus']._loaded_options = None
@@ -60,6 +64,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BALANCESERVICE'].methods_by_name['ListEntries']._serialized_options = b'\220\002\001'
   _globals['_BALANCESERVICE'].methods_by_name['GetEntry']._loaded_options = None
   _globals['_BALANCESERVICE'].methods_by_name['GetEntry']._serialized_options = b'\220\002\001'
+  _globals['_BALANCESERVICE'].methods_by_name['GetExpirySchedule']._loaded_options = None
+  _globals['_BALANCESERVICE'].methods_by_name['GetExpirySchedule']._serialized_options = b'\220\002\001'
+  _globals['_LOTSTATE']._serialized_start=1277
+  _globals['_LOTSTATE']._serialized_end=1382
   _globals['_GETBALANCEREQUEST']._serialized_start=128
   _globals['_GETBALANCEREQUEST']._serialized_end=267
   _globals['_GETTIERSTATUSREQUEST']._serialized_start=269
@@ -70,6 +78,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTENTRIESRESPONSE']._serialized_end=628
   _globals['_GETENTRYREQUEST']._serialized_start=630
   _globals['_GETENTRYREQUEST']._serialized_end=754
-  _globals['_BALANCESERVICE']._serialized_start=757
-  _globals['_BALANCESERVICE']._serialized_end=1066
+  _globals['_GETEXPIRYSCHEDULEREQUEST']._serialized_start=756
+  _globals['_GETEXPIRYSCHEDULEREQUEST']._serialized_end=833
+  _globals['_GETEXPIRYSCHEDULERESPONSE']._serialized_start=836
+  _globals['_GETEXPIRYSCHEDULERESPONSE']._serialized_end=1275
+  _globals['_GETEXPIRYSCHEDULERESPONSE_ITEM']._serialized_start=1095
+  _globals['_GETEXPIRYSCHEDULERESPONSE_ITEM']._serialized_end=1253
+  _globals['_BALANCESERVICE']._serialized_start=1385
+  _globals['_BALANCESERVICE']._serialized_end=1795
 # @@protoc_insertion_point(module_scope)

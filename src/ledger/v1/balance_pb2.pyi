@@ -4,12 +4,24 @@ from google.api import field_behavior_pb2 as _field_behavior_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from ledger.v1 import types_pb2 as _types_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class LotState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    LOT_STATE_UNSPECIFIED: _ClassVar[LotState]
+    LOT_STATE_AVAILABLE: _ClassVar[LotState]
+    LOT_STATE_PENDING: _ClassVar[LotState]
+    LOT_STATE_HELD: _ClassVar[LotState]
+LOT_STATE_UNSPECIFIED: LotState
+LOT_STATE_AVAILABLE: LotState
+LOT_STATE_PENDING: LotState
+LOT_STATE_HELD: LotState
 
 class GetBalanceRequest(_message.Message):
     __slots__ = ("program_id", "member_id", "as_of_time", "min_version")
@@ -68,3 +80,36 @@ class GetEntryRequest(_message.Message):
     sequence: int
     include_canonical_form: bool
     def __init__(self, program_id: _Optional[str] = ..., member_id: _Optional[str] = ..., sequence: _Optional[int] = ..., include_canonical_form: _Optional[bool] = ...) -> None: ...
+
+class GetExpiryScheduleRequest(_message.Message):
+    __slots__ = ("program_id", "member_id")
+    PROGRAM_ID_FIELD_NUMBER: _ClassVar[int]
+    MEMBER_ID_FIELD_NUMBER: _ClassVar[int]
+    program_id: str
+    member_id: str
+    def __init__(self, program_id: _Optional[str] = ..., member_id: _Optional[str] = ...) -> None: ...
+
+class GetExpiryScheduleResponse(_message.Message):
+    __slots__ = ("items", "never_expiring_points", "inactivity_expire_time", "inactivity_points", "as_of_time")
+    class Item(_message.Message):
+        __slots__ = ("points", "expire_time", "state", "activate_time")
+        POINTS_FIELD_NUMBER: _ClassVar[int]
+        EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
+        STATE_FIELD_NUMBER: _ClassVar[int]
+        ACTIVATE_TIME_FIELD_NUMBER: _ClassVar[int]
+        points: int
+        expire_time: _timestamp_pb2.Timestamp
+        state: LotState
+        activate_time: _timestamp_pb2.Timestamp
+        def __init__(self, points: _Optional[int] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., state: _Optional[_Union[LotState, str]] = ..., activate_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    NEVER_EXPIRING_POINTS_FIELD_NUMBER: _ClassVar[int]
+    INACTIVITY_EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
+    INACTIVITY_POINTS_FIELD_NUMBER: _ClassVar[int]
+    AS_OF_TIME_FIELD_NUMBER: _ClassVar[int]
+    items: _containers.RepeatedCompositeFieldContainer[GetExpiryScheduleResponse.Item]
+    never_expiring_points: int
+    inactivity_expire_time: _timestamp_pb2.Timestamp
+    inactivity_points: int
+    as_of_time: _timestamp_pb2.Timestamp
+    def __init__(self, items: _Optional[_Iterable[_Union[GetExpiryScheduleResponse.Item, _Mapping]]] = ..., never_expiring_points: _Optional[int] = ..., inactivity_expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., inactivity_points: _Optional[int] = ..., as_of_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...

@@ -3,20 +3,12 @@ import datetime
 from google.api import field_behavior_pb2 as _field_behavior_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from ledger.v1 import types_pb2 as _types_pb2
-from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
-
-class MemberStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
-    __slots__ = ()
-    MEMBER_STATUS_UNSPECIFIED: _ClassVar[MemberStatus]
-    MEMBER_STATUS_ACTIVE: _ClassVar[MemberStatus]
-MEMBER_STATUS_UNSPECIFIED: MemberStatus
-MEMBER_STATUS_ACTIVE: MemberStatus
 
 class Member(_message.Message):
     __slots__ = ("program_id", "member_id", "status", "enroll_time", "version")
@@ -27,10 +19,10 @@ class Member(_message.Message):
     VERSION_FIELD_NUMBER: _ClassVar[int]
     program_id: str
     member_id: str
-    status: MemberStatus
+    status: _types_pb2.MemberStatus
     enroll_time: _timestamp_pb2.Timestamp
     version: int
-    def __init__(self, program_id: _Optional[str] = ..., member_id: _Optional[str] = ..., status: _Optional[_Union[MemberStatus, str]] = ..., enroll_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ...) -> None: ...
+    def __init__(self, program_id: _Optional[str] = ..., member_id: _Optional[str] = ..., status: _Optional[_Union[_types_pb2.MemberStatus, str]] = ..., enroll_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ...) -> None: ...
 
 class Birthday(_message.Message):
     __slots__ = ("month", "day")
@@ -67,3 +59,17 @@ class GetMemberRequest(_message.Message):
     program_id: str
     member_id: str
     def __init__(self, program_id: _Optional[str] = ..., member_id: _Optional[str] = ...) -> None: ...
+
+class SetMemberStatusRequest(_message.Message):
+    __slots__ = ("request_id", "program_id", "member_id", "status", "reason")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    PROGRAM_ID_FIELD_NUMBER: _ClassVar[int]
+    MEMBER_ID_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    program_id: str
+    member_id: str
+    status: _types_pb2.MemberStatus
+    reason: str
+    def __init__(self, request_id: _Optional[str] = ..., program_id: _Optional[str] = ..., member_id: _Optional[str] = ..., status: _Optional[_Union[_types_pb2.MemberStatus, str]] = ..., reason: _Optional[str] = ...) -> None: ...

@@ -50,6 +50,11 @@ class MemberServiceStub:
                 request_serializer=ledger_dot_v1_dot_member__pb2.GetMemberRequest.SerializeToString,
                 response_deserializer=ledger_dot_v1_dot_member__pb2.Member.FromString,
                 _registered_method=True)
+        self.SetMemberStatus = channel.unary_unary(
+                '/ledger.v1.MemberService/SetMemberStatus',
+                request_serializer=ledger_dot_v1_dot_member__pb2.SetMemberStatusRequest.SerializeToString,
+                response_deserializer=ledger_dot_v1_dot_types__pb2.Receipt.FromString,
+                _registered_method=True)
 
 
 class MemberServiceServicer:
@@ -78,6 +83,16 @@ class MemberServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetMemberStatus(self, request, context):
+        """Lets a member do more or less from now on. A closed membership stays closed.
+        Errors: INVALID_ARGUMENT (INVALID_FIELD; also the status that the member has),
+        ALREADY_EXISTS (REQUEST_ID_REUSED), NOT_FOUND (PROGRAM_NOT_FOUND, MEMBER_NOT_FOUND),
+        FAILED_PRECONDITION (MEMBER_NOT_ACTIVE: closed).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MemberServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -90,6 +105,11 @@ def add_MemberServiceServicer_to_server(servicer, server):
                     servicer.GetMember,
                     request_deserializer=ledger_dot_v1_dot_member__pb2.GetMemberRequest.FromString,
                     response_serializer=ledger_dot_v1_dot_member__pb2.Member.SerializeToString,
+            ),
+            'SetMemberStatus': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetMemberStatus,
+                    request_deserializer=ledger_dot_v1_dot_member__pb2.SetMemberStatusRequest.FromString,
+                    response_serializer=ledger_dot_v1_dot_types__pb2.Receipt.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -151,6 +171,33 @@ class MemberService:
             '/ledger.v1.MemberService/GetMember',
             ledger_dot_v1_dot_member__pb2.GetMemberRequest.SerializeToString,
             ledger_dot_v1_dot_member__pb2.Member.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetMemberStatus(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ledger.v1.MemberService/SetMemberStatus',
+            ledger_dot_v1_dot_member__pb2.SetMemberStatusRequest.SerializeToString,
+            ledger_dot_v1_dot_types__pb2.Receipt.FromString,
             options,
             channel_credentials,
             insecure,

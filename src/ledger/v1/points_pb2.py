@@ -27,10 +27,11 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 from google.type import money_pb2 as google_dot_type_dot_money__pb2
 from ledger.v1 import member_pb2 as ledger_dot_v1_dot_member__pb2
+from ledger.v1 import redemption_pb2 as ledger_dot_v1_dot_redemption__pb2
 from ledger.v1 import types_pb2 as ledger_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16ledger/v1/points.proto\x12\tledger.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x17google/type/money.proto\x1a\x16ledger/v1/member.proto\x1a\x15ledger/v1/types.proto\"\xaf\x02\n\x15RecordPurchaseRequest\x12\x18\n\nrequest_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nprogram_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tmember_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x19\n\x0bpurchase_id\x18\x05 \x01(\tB\x04\xe2\x41\x01\x02\x12(\n\x06\x61mount\x18\x06 \x01(\x0b\x32\x12.google.type.MoneyB\x04\xe2\x41\x01\x02\x12&\n\x05lines\x18\x07 \x03(\x0b\x32\x17.ledger.v1.PurchaseLine\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0blocation_id\x18\t \x01(\t\x12\x13\n\x0bterminal_id\x18\n \x01(\t\"\x90\x02\n\x16PreviewPurchaseRequest\x12\x18\n\nprogram_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tmember_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x0bpurchase_id\x18\x05 \x01(\t\x12(\n\x06\x61mount\x18\x06 \x01(\x0b\x32\x12.google.type.MoneyB\x04\xe2\x41\x01\x02\x12&\n\x05lines\x18\x07 \x03(\x0b\x32\x17.ledger.v1.PurchaseLine\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0blocation_id\x18\t \x01(\t\x12\x13\n\x0bterminal_id\x18\n \x01(\t\"\x83\x02\n\x17PreviewPurchaseResponse\x12\x0e\n\x06points\x18\x01 \x01(\x03\x12+\n\tbreakdown\x18\x02 \x03(\x0b\x32\x18.ledger.v1.BreakdownLine\x12\"\n\x04lots\x18\x03 \x03(\x0b\x32\x14.ledger.v1.LotChange\x12+\n\x0f\x65ligible_amount\x18\x04 \x01(\x0b\x32\x12.google.type.Money\x12#\n\x07\x62\x61lance\x18\x05 \x01(\x0b\x32\x12.ledger.v1.Balance\x12#\n\x04tier\x18\x06 \x01(\x0b\x32\x15.ledger.v1.TierStatus\x12\x10\n\x08messages\x18\x07 \x03(\t\"\xda\x01\n\x15RecordActivityRequest\x12\x18\n\nrequest_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nprogram_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tmember_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08\x61\x63tivity\x18\x05 \x01(\tB\x04\xe2\x41\x01\x02\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0blocation_id\x18\x07 \x01(\t\x12\x13\n\x0bterminal_id\x18\x08 \x01(\t\"\xc5\x01\n\x13OverrideTierRequest\x12\x18\n\nrequest_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nprogram_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tmember_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x15\n\x07tier_id\x18\x05 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06reason\x18\x06 \x01(\tB\x04\xe2\x41\x01\x02\x12\x34\n\nuntil_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x02\"\x85\x02\n\x0e\x42\x61tchWriteItem\x12\x37\n\renroll_member\x18\x01 \x01(\x0b\x32\x1e.ledger.v1.EnrollMemberRequestH\x00\x12;\n\x0frecord_purchase\x18\x02 \x01(\x0b\x32 .ledger.v1.RecordPurchaseRequestH\x00\x12;\n\x0frecord_activity\x18\x03 \x01(\x0b\x32 .ledger.v1.RecordActivityRequestH\x00\x12\x37\n\roverride_tier\x18\x07 \x01(\x0b\x32\x1e.ledger.v1.OverrideTierRequestH\x00\x42\x07\n\x05write\"C\n\x11\x42\x61tchWriteRequest\x12.\n\x05items\x18\x01 \x03(\x0b\x32\x19.ledger.v1.BatchWriteItemB\x04\xe2\x41\x01\x02\"i\n\x10\x42\x61tchWriteResult\x12%\n\x07receipt\x18\x01 \x01(\x0b\x32\x12.ledger.v1.ReceiptH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"B\n\x12\x42\x61tchWriteResponse\x12,\n\x07results\x18\x01 \x03(\x0b\x32\x1b.ledger.v1.BatchWriteResult2\x8d\x03\n\rPointsService\x12\x46\n\x0eRecordPurchase\x12 .ledger.v1.RecordPurchaseRequest\x1a\x12.ledger.v1.Receipt\x12]\n\x0fPreviewPurchase\x12!.ledger.v1.PreviewPurchaseRequest\x1a\".ledger.v1.PreviewPurchaseResponse\"\x03\x90\x02\x01\x12\x46\n\x0eRecordActivity\x12 .ledger.v1.RecordActivityRequest\x1a\x12.ledger.v1.Receipt\x12\x42\n\x0cOverrideTier\x12\x1e.ledger.v1.OverrideTierRequest\x1a\x12.ledger.v1.Receipt\x12I\n\nBatchWrite\x12\x1c.ledger.v1.BatchWriteRequest\x1a\x1d.ledger.v1.BatchWriteResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16ledger/v1/points.proto\x12\tledger.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x17google/type/money.proto\x1a\x16ledger/v1/member.proto\x1a\x1aledger/v1/redemption.proto\x1a\x15ledger/v1/types.proto\"\xaf\x02\n\x15RecordPurchaseRequest\x12\x18\n\nrequest_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nprogram_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tmember_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x19\n\x0bpurchase_id\x18\x05 \x01(\tB\x04\xe2\x41\x01\x02\x12(\n\x06\x61mount\x18\x06 \x01(\x0b\x32\x12.google.type.MoneyB\x04\xe2\x41\x01\x02\x12&\n\x05lines\x18\x07 \x03(\x0b\x32\x17.ledger.v1.PurchaseLine\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0blocation_id\x18\t \x01(\t\x12\x13\n\x0bterminal_id\x18\n \x01(\t\"\x90\x02\n\x16PreviewPurchaseRequest\x12\x18\n\nprogram_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tmember_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x0bpurchase_id\x18\x05 \x01(\t\x12(\n\x06\x61mount\x18\x06 \x01(\x0b\x32\x12.google.type.MoneyB\x04\xe2\x41\x01\x02\x12&\n\x05lines\x18\x07 \x03(\x0b\x32\x17.ledger.v1.PurchaseLine\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0blocation_id\x18\t \x01(\t\x12\x13\n\x0bterminal_id\x18\n \x01(\t\"\x83\x02\n\x17PreviewPurchaseResponse\x12\x0e\n\x06points\x18\x01 \x01(\x03\x12+\n\tbreakdown\x18\x02 \x03(\x0b\x32\x18.ledger.v1.BreakdownLine\x12\"\n\x04lots\x18\x03 \x03(\x0b\x32\x14.ledger.v1.LotChange\x12+\n\x0f\x65ligible_amount\x18\x04 \x01(\x0b\x32\x12.google.type.Money\x12#\n\x07\x62\x61lance\x18\x05 \x01(\x0b\x32\x12.ledger.v1.Balance\x12#\n\x04tier\x18\x06 \x01(\x0b\x32\x15.ledger.v1.TierStatus\x12\x10\n\x08messages\x18\x07 \x03(\t\"\xda\x01\n\x15RecordActivityRequest\x12\x18\n\nrequest_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nprogram_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tmember_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08\x61\x63tivity\x18\x05 \x01(\tB\x04\xe2\x41\x01\x02\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0blocation_id\x18\x07 \x01(\t\x12\x13\n\x0bterminal_id\x18\x08 \x01(\t\"\xc5\x01\n\x13OverrideTierRequest\x12\x18\n\nrequest_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nprogram_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tmember_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x15\n\x07tier_id\x18\x05 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06reason\x18\x06 \x01(\tB\x04\xe2\x41\x01\x02\x12\x34\n\nuntil_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x02\"\xb5\x02\n\x13RecordReturnRequest\x12\x18\n\nrequest_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nprogram_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tmember_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x19\n\x0bpurchase_id\x18\x05 \x01(\tB\x04\xe2\x41\x01\x02\x12\"\n\x06\x61mount\x18\x06 \x01(\x0b\x32\x12.google.type.Money\x12&\n\x05lines\x18\x07 \x03(\x0b\x32\x17.ledger.v1.PurchaseLine\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0blocation_id\x18\t \x01(\t\x12\x13\n\x0bterminal_id\x18\n \x01(\t\x12\x0c\n\x04\x66ull\x18\x0b \x01(\x08\"\x9c\x02\n\x14PreviewReturnRequest\x12\x18\n\nprogram_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tmember_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x19\n\x0bpurchase_id\x18\x05 \x01(\tB\x04\xe2\x41\x01\x02\x12\"\n\x06\x61mount\x18\x06 \x01(\x0b\x32\x12.google.type.Money\x12&\n\x05lines\x18\x07 \x03(\x0b\x32\x17.ledger.v1.PurchaseLine\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0blocation_id\x18\t \x01(\t\x12\x13\n\x0bterminal_id\x18\n \x01(\t\x12\x0c\n\x04\x66ull\x18\x0b \x01(\x08\"\xf9\x01\n\x15PreviewReturnResponse\x12\x0e\n\x06points\x18\x01 \x01(\x03\x12\x16\n\x0epending_points\x18\x02 \x01(\x03\x12\x18\n\x10\x61vailable_points\x18\x03 \x01(\x03\x12\x13\n\x0b\x64\x65\x62t_points\x18\x04 \x01(\x03\x12\x17\n\x0f\x66orgiven_points\x18\x05 \x01(\x03\x12#\n\x07\x62\x61lance\x18\x06 \x01(\x0b\x32\x12.ledger.v1.Balance\x12#\n\x04tier\x18\x07 \x01(\x0b\x32\x15.ledger.v1.TierStatus\x12\x14\n\x0ctier_at_risk\x18\x08 \x01(\t\x12\x10\n\x08messages\x18\t \x03(\t\"\xb3\x01\n\x13\x41\x64justPointsRequest\x12\x18\n\nrequest_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nprogram_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tmember_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06points\x18\x05 \x01(\x03\x42\x04\xe2\x41\x01\x02\x12\x19\n\x0breason_code\x18\x06 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0c\n\x04note\x18\x07 \x01(\t\x12\x10\n\x08\x61pprover\x18\x08 \x01(\t\"\x96\x01\n\x15TransferPointsRequest\x12\x18\n\nrequest_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nprogram_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tmember_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1a\n\x0cto_member_id\x18\x05 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06points\x18\x06 \x01(\x03\x42\x04\xe2\x41\x01\x02\"\xc8\x06\n\x0e\x42\x61tchWriteItem\x12\x37\n\renroll_member\x18\x01 \x01(\x0b\x32\x1e.ledger.v1.EnrollMemberRequestH\x00\x12;\n\x0frecord_purchase\x18\x02 \x01(\x0b\x32 .ledger.v1.RecordPurchaseRequestH\x00\x12;\n\x0frecord_activity\x18\x03 \x01(\x0b\x32 .ledger.v1.RecordActivityRequestH\x00\x12\x37\n\rrecord_return\x18\x04 \x01(\x0b\x32\x1e.ledger.v1.RecordReturnRequestH\x00\x12\x33\n\x0bhold_points\x18\x05 \x01(\x0b\x32\x1c.ledger.v1.HoldPointsRequestH\x00\x12\x37\n\rredeem_points\x18\x06 \x01(\x0b\x32\x1e.ledger.v1.RedeemPointsRequestH\x00\x12\x37\n\roverride_tier\x18\x07 \x01(\x0b\x32\x1e.ledger.v1.OverrideTierRequestH\x00\x12\x37\n\radjust_points\x18\x08 \x01(\x0b\x32\x1e.ledger.v1.AdjustPointsRequestH\x00\x12;\n\x0ftransfer_points\x18\t \x01(\x0b\x32 .ledger.v1.TransferPointsRequestH\x00\x12\x35\n\x0c\x63\x61pture_hold\x18\n \x01(\x0b\x32\x1d.ledger.v1.CaptureHoldRequestH\x00\x12\x35\n\x0crelease_hold\x18\x0b \x01(\x0b\x32\x1d.ledger.v1.ReleaseHoldRequestH\x00\x12\x33\n\x0b\x65xtend_hold\x18\x0c \x01(\x0b\x32\x1c.ledger.v1.ExtendHoldRequestH\x00\x12\x41\n\x12reverse_redemption\x18\r \x01(\x0b\x32#.ledger.v1.ReverseRedemptionRequestH\x00\x12>\n\x11set_member_status\x18\x0e \x01(\x0b\x32!.ledger.v1.SetMemberStatusRequestH\x00\x42\x07\n\x05write\"C\n\x11\x42\x61tchWriteRequest\x12.\n\x05items\x18\x01 \x03(\x0b\x32\x19.ledger.v1.BatchWriteItemB\x04\xe2\x41\x01\x02\"i\n\x10\x42\x61tchWriteResult\x12%\n\x07receipt\x18\x01 \x01(\x0b\x32\x12.ledger.v1.ReceiptH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"B\n\x12\x42\x61tchWriteResponse\x12,\n\x07results\x18\x01 \x03(\x0b\x32\x1b.ledger.v1.BatchWriteResult2\xb6\x05\n\rPointsService\x12\x46\n\x0eRecordPurchase\x12 .ledger.v1.RecordPurchaseRequest\x1a\x12.ledger.v1.Receipt\x12]\n\x0fPreviewPurchase\x12!.ledger.v1.PreviewPurchaseRequest\x1a\".ledger.v1.PreviewPurchaseResponse\"\x03\x90\x02\x01\x12\x46\n\x0eRecordActivity\x12 .ledger.v1.RecordActivityRequest\x1a\x12.ledger.v1.Receipt\x12\x42\n\x0cRecordReturn\x12\x1e.ledger.v1.RecordReturnRequest\x1a\x12.ledger.v1.Receipt\x12W\n\rPreviewReturn\x12\x1f.ledger.v1.PreviewReturnRequest\x1a .ledger.v1.PreviewReturnResponse\"\x03\x90\x02\x01\x12\x42\n\x0c\x41\x64justPoints\x12\x1e.ledger.v1.AdjustPointsRequest\x1a\x12.ledger.v1.Receipt\x12\x46\n\x0eTransferPoints\x12 .ledger.v1.TransferPointsRequest\x1a\x12.ledger.v1.Receipt\x12\x42\n\x0cOverrideTier\x12\x1e.ledger.v1.OverrideTierRequest\x1a\x12.ledger.v1.Receipt\x12I\n\nBatchWrite\x12\x1c.ledger.v1.BatchWriteRequest\x1a\x1d.ledger.v1.BatchWriteResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -73,28 +74,74 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OVERRIDETIERREQUEST'].fields_by_name['reason']._serialized_options = b'\342A\001\002'
   _globals['_OVERRIDETIERREQUEST'].fields_by_name['until_time']._loaded_options = None
   _globals['_OVERRIDETIERREQUEST'].fields_by_name['until_time']._serialized_options = b'\342A\001\002'
+  _globals['_RECORDRETURNREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_RECORDRETURNREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\002'
+  _globals['_RECORDRETURNREQUEST'].fields_by_name['program_id']._loaded_options = None
+  _globals['_RECORDRETURNREQUEST'].fields_by_name['program_id']._serialized_options = b'\342A\001\002'
+  _globals['_RECORDRETURNREQUEST'].fields_by_name['member_id']._loaded_options = None
+  _globals['_RECORDRETURNREQUEST'].fields_by_name['member_id']._serialized_options = b'\342A\001\002'
+  _globals['_RECORDRETURNREQUEST'].fields_by_name['purchase_id']._loaded_options = None
+  _globals['_RECORDRETURNREQUEST'].fields_by_name['purchase_id']._serialized_options = b'\342A\001\002'
+  _globals['_PREVIEWRETURNREQUEST'].fields_by_name['program_id']._loaded_options = None
+  _globals['_PREVIEWRETURNREQUEST'].fields_by_name['program_id']._serialized_options = b'\342A\001\002'
+  _globals['_PREVIEWRETURNREQUEST'].fields_by_name['member_id']._loaded_options = None
+  _globals['_PREVIEWRETURNREQUEST'].fields_by_name['member_id']._serialized_options = b'\342A\001\002'
+  _globals['_PREVIEWRETURNREQUEST'].fields_by_name['purchase_id']._loaded_options = None
+  _globals['_PREVIEWRETURNREQUEST'].fields_by_name['purchase_id']._serialized_options = b'\342A\001\002'
+  _globals['_ADJUSTPOINTSREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_ADJUSTPOINTSREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\002'
+  _globals['_ADJUSTPOINTSREQUEST'].fields_by_name['program_id']._loaded_options = None
+  _globals['_ADJUSTPOINTSREQUEST'].fields_by_name['program_id']._serialized_options = b'\342A\001\002'
+  _globals['_ADJUSTPOINTSREQUEST'].fields_by_name['member_id']._loaded_options = None
+  _globals['_ADJUSTPOINTSREQUEST'].fields_by_name['member_id']._serialized_options = b'\342A\001\002'
+  _globals['_ADJUSTPOINTSREQUEST'].fields_by_name['points']._loaded_options = None
+  _globals['_ADJUSTPOINTSREQUEST'].fields_by_name['points']._serialized_options = b'\342A\001\002'
+  _globals['_ADJUSTPOINTSREQUEST'].fields_by_name['reason_code']._loaded_options = None
+  _globals['_ADJUSTPOINTSREQUEST'].fields_by_name['reason_code']._serialized_options = b'\342A\001\002'
+  _globals['_TRANSFERPOINTSREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_TRANSFERPOINTSREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\002'
+  _globals['_TRANSFERPOINTSREQUEST'].fields_by_name['program_id']._loaded_options = None
+  _globals['_TRANSFERPOINTSREQUEST'].fields_by_name['program_id']._serialized_options = b'\342A\001\002'
+  _globals['_TRANSFERPOINTSREQUEST'].fields_by_name['member_id']._loaded_options = None
+  _globals['_TRANSFERPOINTSREQUEST'].fields_by_name['member_id']._serialized_options = b'\342A\001\002'
+  _globals['_TRANSFERPOINTSREQUEST'].fields_by_name['to_member_id']._loaded_options = None
+  _globals['_TRANSFERPOINTSREQUEST'].fields_by_name['to_member_id']._serialized_options = b'\342A\001\002'
+  _globals['_TRANSFERPOINTSREQUEST'].fields_by_name['points']._loaded_options = None
+  _globals['_TRANSFERPOINTSREQUEST'].fields_by_name['points']._serialized_options = b'\342A\001\002'
   _globals['_BATCHWRITEREQUEST'].fields_by_name['items']._loaded_options = None
   _globals['_BATCHWRITEREQUEST'].fields_by_name['items']._serialized_options = b'\342A\001\002'
   _globals['_POINTSSERVICE'].methods_by_name['PreviewPurchase']._loaded_options = None
   _globals['_POINTSSERVICE'].methods_by_name['PreviewPurchase']._serialized_options = b'\220\002\001'
-  _globals['_RECORDPURCHASEREQUEST']._serialized_start=201
-  _globals['_RECORDPURCHASEREQUEST']._serialized_end=504
-  _globals['_PREVIEWPURCHASEREQUEST']._serialized_start=507
-  _globals['_PREVIEWPURCHASEREQUEST']._serialized_end=779
-  _globals['_PREVIEWPURCHASERESPONSE']._serialized_start=782
-  _globals['_PREVIEWPURCHASERESPONSE']._serialized_end=1041
-  _globals['_RECORDACTIVITYREQUEST']._serialized_start=1044
-  _globals['_RECORDACTIVITYREQUEST']._serialized_end=1262
-  _globals['_OVERRIDETIERREQUEST']._serialized_start=1265
-  _globals['_OVERRIDETIERREQUEST']._serialized_end=1462
-  _globals['_BATCHWRITEITEM']._serialized_start=1465
-  _globals['_BATCHWRITEITEM']._serialized_end=1726
-  _globals['_BATCHWRITEREQUEST']._serialized_start=1728
-  _globals['_BATCHWRITEREQUEST']._serialized_end=1795
-  _globals['_BATCHWRITERESULT']._serialized_start=1797
-  _globals['_BATCHWRITERESULT']._serialized_end=1902
-  _globals['_BATCHWRITERESPONSE']._serialized_start=1904
-  _globals['_BATCHWRITERESPONSE']._serialized_end=1970
-  _globals['_POINTSSERVICE']._serialized_start=1973
-  _globals['_POINTSSERVICE']._serialized_end=2370
+  _globals['_POINTSSERVICE'].methods_by_name['PreviewReturn']._loaded_options = None
+  _globals['_POINTSSERVICE'].methods_by_name['PreviewReturn']._serialized_options = b'\220\002\001'
+  _globals['_RECORDPURCHASEREQUEST']._serialized_start=229
+  _globals['_RECORDPURCHASEREQUEST']._serialized_end=532
+  _globals['_PREVIEWPURCHASEREQUEST']._serialized_start=535
+  _globals['_PREVIEWPURCHASEREQUEST']._serialized_end=807
+  _globals['_PREVIEWPURCHASERESPONSE']._serialized_start=810
+  _globals['_PREVIEWPURCHASERESPONSE']._serialized_end=1069
+  _globals['_RECORDACTIVITYREQUEST']._serialized_start=1072
+  _globals['_RECORDACTIVITYREQUEST']._serialized_end=1290
+  _globals['_OVERRIDETIERREQUEST']._serialized_start=1293
+  _globals['_OVERRIDETIERREQUEST']._serialized_end=1490
+  _globals['_RECORDRETURNREQUEST']._serialized_start=1493
+  _globals['_RECORDRETURNREQUEST']._serialized_end=1802
+  _globals['_PREVIEWRETURNREQUEST']._serialized_start=1805
+  _globals['_PREVIEWRETURNREQUEST']._serialized_end=2089
+  _globals['_PREVIEWRETURNRESPONSE']._serialized_start=2092
+  _globals['_PREVIEWRETURNRESPONSE']._serialized_end=2341
+  _globals['_ADJUSTPOINTSREQUEST']._serialized_start=2344
+  _globals['_ADJUSTPOINTSREQUEST']._serialized_end=2523
+  _globals['_TRANSFERPOINTSREQUEST']._serialized_start=2526
+  _globals['_TRANSFERPOINTSREQUEST']._serialized_end=2676
+  _globals['_BATCHWRITEITEM']._serialized_start=2679
+  _globals['_BATCHWRITEITEM']._serialized_end=3519
+  _globals['_BATCHWRITEREQUEST']._serialized_start=3521
+  _globals['_BATCHWRITEREQUEST']._serialized_end=3588
+  _globals['_BATCHWRITERESULT']._serialized_start=3590
+  _globals['_BATCHWRITERESULT']._serialized_end=3695
+  _globals['_BATCHWRITERESPONSE']._serialized_start=3697
+  _globals['_BATCHWRITERESPONSE']._serialized_end=3763
+  _globals['_POINTSSERVICE']._serialized_start=3766
+  _globals['_POINTSSERVICE']._serialized_end=4460
 # @@protoc_insertion_point(module_scope)

@@ -27,7 +27,7 @@ if _version_not_supported:
 
 
 class PointsServiceStub:
-    """What earns points, and the tiers that come with it.
+    """What earns points and what takes them back, and the tiers that come with it.
 
     Every method can also fail with UNAUTHENTICATED, PERMISSION_DENIED, DEADLINE_EXCEEDED,
     RESOURCE_EXHAUSTED and UNAVAILABLE (OVERLOADED, STORAGE_UNAVAILABLE, COMMIT_UNKNOWN,
@@ -57,6 +57,26 @@ class PointsServiceStub:
                 request_serializer=ledger_dot_v1_dot_points__pb2.RecordActivityRequest.SerializeToString,
                 response_deserializer=ledger_dot_v1_dot_types__pb2.Receipt.FromString,
                 _registered_method=True)
+        self.RecordReturn = channel.unary_unary(
+                '/ledger.v1.PointsService/RecordReturn',
+                request_serializer=ledger_dot_v1_dot_points__pb2.RecordReturnRequest.SerializeToString,
+                response_deserializer=ledger_dot_v1_dot_types__pb2.Receipt.FromString,
+                _registered_method=True)
+        self.PreviewReturn = channel.unary_unary(
+                '/ledger.v1.PointsService/PreviewReturn',
+                request_serializer=ledger_dot_v1_dot_points__pb2.PreviewReturnRequest.SerializeToString,
+                response_deserializer=ledger_dot_v1_dot_points__pb2.PreviewReturnResponse.FromString,
+                _registered_method=True)
+        self.AdjustPoints = channel.unary_unary(
+                '/ledger.v1.PointsService/AdjustPoints',
+                request_serializer=ledger_dot_v1_dot_points__pb2.AdjustPointsRequest.SerializeToString,
+                response_deserializer=ledger_dot_v1_dot_types__pb2.Receipt.FromString,
+                _registered_method=True)
+        self.TransferPoints = channel.unary_unary(
+                '/ledger.v1.PointsService/TransferPoints',
+                request_serializer=ledger_dot_v1_dot_points__pb2.TransferPointsRequest.SerializeToString,
+                response_deserializer=ledger_dot_v1_dot_types__pb2.Receipt.FromString,
+                _registered_method=True)
         self.OverrideTier = channel.unary_unary(
                 '/ledger.v1.PointsService/OverrideTier',
                 request_serializer=ledger_dot_v1_dot_points__pb2.OverrideTierRequest.SerializeToString,
@@ -70,7 +90,7 @@ class PointsServiceStub:
 
 
 class PointsServiceServicer:
-    """What earns points, and the tiers that come with it.
+    """What earns points and what takes them back, and the tiers that come with it.
 
     Every method can also fail with UNAUTHENTICATED, PERMISSION_DENIED, DEADLINE_EXCEEDED,
     RESOURCE_EXHAUSTED and UNAVAILABLE (OVERLOADED, STORAGE_UNAVAILABLE, COMMIT_UNKNOWN,
@@ -82,8 +102,8 @@ class PointsServiceServicer:
     def RecordPurchase(self, request, context):
         """Records a purchase and posts the points it earns. A receipt earns once, whoever sends it.
         Errors: INVALID_ARGUMENT (INVALID_FIELD), ALREADY_EXISTS (REQUEST_ID_REUSED), NOT_FOUND
-        (PROGRAM_NOT_FOUND, MEMBER_NOT_FOUND), FAILED_PRECONDITION (PURCHASE_ALREADY_RECORDED,
-        EFFECTIVE_TIME_OUT_OF_RANGE).
+        (PROGRAM_NOT_FOUND, MEMBER_NOT_FOUND), FAILED_PRECONDITION (MEMBER_NOT_ACTIVE,
+        PURCHASE_ALREADY_RECORDED, EFFECTIVE_TIME_OUT_OF_RANGE).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -92,7 +112,8 @@ class PointsServiceServicer:
     def PreviewPurchase(self, request, context):
         """Answers what RecordPurchase would post now, and writes nothing.
         Errors: INVALID_ARGUMENT (INVALID_FIELD), NOT_FOUND (PROGRAM_NOT_FOUND, MEMBER_NOT_FOUND),
-        FAILED_PRECONDITION (PURCHASE_ALREADY_RECORDED, EFFECTIVE_TIME_OUT_OF_RANGE).
+        FAILED_PRECONDITION (MEMBER_NOT_ACTIVE, PURCHASE_ALREADY_RECORDED,
+        EFFECTIVE_TIME_OUT_OF_RANGE).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -103,7 +124,51 @@ class PointsServiceServicer:
         that the program's bonuses for it give, which are 0 once their limits are reached.
         Errors: INVALID_ARGUMENT (INVALID_FIELD; also an activity that no bonus names), ALREADY_EXISTS
         (REQUEST_ID_REUSED), NOT_FOUND (PROGRAM_NOT_FOUND, MEMBER_NOT_FOUND), FAILED_PRECONDITION
-        (EFFECTIVE_TIME_OUT_OF_RANGE).
+        (MEMBER_NOT_ACTIVE, EFFECTIVE_TIME_OUT_OF_RANGE).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordReturn(self, request, context):
+        """Takes back what a purchase earned, because goods of it came back: an amount of it, some of its
+        lines, or all. Partial returns add up exactly; what was earned for the visit or the size of the
+        purchase goes when nothing of it is left. Points come first from those the purchase earned,
+        then from those that expire soonest; what is missing is owed, forgiven, or refused, as
+        `returns.shortfall` says. Held points are not touched.
+        Errors: INVALID_ARGUMENT (INVALID_FIELD), ALREADY_EXISTS (REQUEST_ID_REUSED), NOT_FOUND
+        (PROGRAM_NOT_FOUND, MEMBER_NOT_FOUND, PURCHASE_NOT_FOUND: the same request may be sent again
+        once the purchase is recorded), FAILED_PRECONDITION (MEMBER_NOT_ACTIVE,
+        EFFECTIVE_TIME_OUT_OF_RANGE, RETURN_EXCEEDS_PURCHASE, RETURNED_POINTS_SPENT).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PreviewReturn(self, request, context):
+        """Answers what RecordReturn would take back now and whether a tier is at risk; writes nothing.
+        Errors: as RecordReturn, without REQUEST_ID_REUSED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AdjustPoints(self, request, context):
+        """Gives or takes points by hand, for a reason that the rules name.
+        Errors: INVALID_ARGUMENT (INVALID_FIELD; also a reason_code that the rules do not have),
+        ALREADY_EXISTS (REQUEST_ID_REUSED), NOT_FOUND (PROGRAM_NOT_FOUND, MEMBER_NOT_FOUND),
+        FAILED_PRECONDITION (MEMBER_NOT_ACTIVE, INSUFFICIENT_POINTS, APPROVAL_REQUIRED).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TransferPoints(self, request, context):
+        """Hands points to another member of the program. They keep their dates, those that expire soonest
+        go first. The receipt is the sender's.
+        Errors: INVALID_ARGUMENT (INVALID_FIELD; also to oneself), ALREADY_EXISTS (REQUEST_ID_REUSED),
+        NOT_FOUND (PROGRAM_NOT_FOUND, MEMBER_NOT_FOUND: either), FAILED_PRECONDITION
+        (MEMBER_NOT_ACTIVE: either, INSUFFICIENT_POINTS).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -113,7 +178,8 @@ class PointsServiceServicer:
         """Lets a member hold a tier until an instant, whatever was earned. What is earned meanwhile counts
         beneath it, and ends the override when it comes up to it.
         Errors: INVALID_ARGUMENT (INVALID_FIELD; also a tier that is not known or below the one held),
-        ALREADY_EXISTS (REQUEST_ID_REUSED), NOT_FOUND (PROGRAM_NOT_FOUND, MEMBER_NOT_FOUND).
+        ALREADY_EXISTS (REQUEST_ID_REUSED), NOT_FOUND (PROGRAM_NOT_FOUND, MEMBER_NOT_FOUND),
+        FAILED_PRECONDITION (MEMBER_NOT_ACTIVE).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -147,6 +213,26 @@ def add_PointsServiceServicer_to_server(servicer, server):
                     request_deserializer=ledger_dot_v1_dot_points__pb2.RecordActivityRequest.FromString,
                     response_serializer=ledger_dot_v1_dot_types__pb2.Receipt.SerializeToString,
             ),
+            'RecordReturn': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordReturn,
+                    request_deserializer=ledger_dot_v1_dot_points__pb2.RecordReturnRequest.FromString,
+                    response_serializer=ledger_dot_v1_dot_types__pb2.Receipt.SerializeToString,
+            ),
+            'PreviewReturn': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewReturn,
+                    request_deserializer=ledger_dot_v1_dot_points__pb2.PreviewReturnRequest.FromString,
+                    response_serializer=ledger_dot_v1_dot_points__pb2.PreviewReturnResponse.SerializeToString,
+            ),
+            'AdjustPoints': grpc.unary_unary_rpc_method_handler(
+                    servicer.AdjustPoints,
+                    request_deserializer=ledger_dot_v1_dot_points__pb2.AdjustPointsRequest.FromString,
+                    response_serializer=ledger_dot_v1_dot_types__pb2.Receipt.SerializeToString,
+            ),
+            'TransferPoints': grpc.unary_unary_rpc_method_handler(
+                    servicer.TransferPoints,
+                    request_deserializer=ledger_dot_v1_dot_points__pb2.TransferPointsRequest.FromString,
+                    response_serializer=ledger_dot_v1_dot_types__pb2.Receipt.SerializeToString,
+            ),
             'OverrideTier': grpc.unary_unary_rpc_method_handler(
                     servicer.OverrideTier,
                     request_deserializer=ledger_dot_v1_dot_points__pb2.OverrideTierRequest.FromString,
@@ -166,7 +252,7 @@ def add_PointsServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PointsService:
-    """What earns points, and the tiers that come with it.
+    """What earns points and what takes them back, and the tiers that come with it.
 
     Every method can also fail with UNAUTHENTICATED, PERMISSION_DENIED, DEADLINE_EXCEEDED,
     RESOURCE_EXHAUSTED and UNAVAILABLE (OVERLOADED, STORAGE_UNAVAILABLE, COMMIT_UNKNOWN,
@@ -245,6 +331,114 @@ class PointsService:
             target,
             '/ledger.v1.PointsService/RecordActivity',
             ledger_dot_v1_dot_points__pb2.RecordActivityRequest.SerializeToString,
+            ledger_dot_v1_dot_types__pb2.Receipt.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordReturn(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ledger.v1.PointsService/RecordReturn',
+            ledger_dot_v1_dot_points__pb2.RecordReturnRequest.SerializeToString,
+            ledger_dot_v1_dot_types__pb2.Receipt.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewReturn(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ledger.v1.PointsService/PreviewReturn',
+            ledger_dot_v1_dot_points__pb2.PreviewReturnRequest.SerializeToString,
+            ledger_dot_v1_dot_points__pb2.PreviewReturnResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AdjustPoints(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ledger.v1.PointsService/AdjustPoints',
+            ledger_dot_v1_dot_points__pb2.AdjustPointsRequest.SerializeToString,
+            ledger_dot_v1_dot_types__pb2.Receipt.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TransferPoints(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ledger.v1.PointsService/TransferPoints',
+            ledger_dot_v1_dot_points__pb2.TransferPointsRequest.SerializeToString,
             ledger_dot_v1_dot_types__pb2.Receipt.FromString,
             options,
             channel_credentials,

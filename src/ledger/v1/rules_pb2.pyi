@@ -8,24 +8,30 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Rules(_message.Message):
-    __slots__ = ("earning", "visits", "tiers", "expiry", "redemption", "members", "bonuses", "promotions")
+    __slots__ = ("earning", "visits", "tiers", "expiry", "redemption", "returns", "members", "adjustments", "bonuses", "promotions", "rewards")
     EARNING_FIELD_NUMBER: _ClassVar[int]
     VISITS_FIELD_NUMBER: _ClassVar[int]
     TIERS_FIELD_NUMBER: _ClassVar[int]
     EXPIRY_FIELD_NUMBER: _ClassVar[int]
     REDEMPTION_FIELD_NUMBER: _ClassVar[int]
+    RETURNS_FIELD_NUMBER: _ClassVar[int]
     MEMBERS_FIELD_NUMBER: _ClassVar[int]
+    ADJUSTMENTS_FIELD_NUMBER: _ClassVar[int]
     BONUSES_FIELD_NUMBER: _ClassVar[int]
     PROMOTIONS_FIELD_NUMBER: _ClassVar[int]
+    REWARDS_FIELD_NUMBER: _ClassVar[int]
     earning: Earning
     visits: Visits
     tiers: Tiers
     expiry: Expiry
-    redemption: Redemption
+    redemption: RedemptionRules
+    returns: Returns
     members: Members
+    adjustments: Adjustments
     bonuses: _containers.RepeatedCompositeFieldContainer[Bonus]
     promotions: _containers.RepeatedCompositeFieldContainer[Promotion]
-    def __init__(self, earning: _Optional[_Union[Earning, _Mapping]] = ..., visits: _Optional[_Union[Visits, _Mapping]] = ..., tiers: _Optional[_Union[Tiers, _Mapping]] = ..., expiry: _Optional[_Union[Expiry, _Mapping]] = ..., redemption: _Optional[_Union[Redemption, _Mapping]] = ..., members: _Optional[_Union[Members, _Mapping]] = ..., bonuses: _Optional[_Iterable[_Union[Bonus, _Mapping]]] = ..., promotions: _Optional[_Iterable[_Union[Promotion, _Mapping]]] = ...) -> None: ...
+    rewards: _containers.RepeatedCompositeFieldContainer[Reward]
+    def __init__(self, earning: _Optional[_Union[Earning, _Mapping]] = ..., visits: _Optional[_Union[Visits, _Mapping]] = ..., tiers: _Optional[_Union[Tiers, _Mapping]] = ..., expiry: _Optional[_Union[Expiry, _Mapping]] = ..., redemption: _Optional[_Union[RedemptionRules, _Mapping]] = ..., returns: _Optional[_Union[Returns, _Mapping]] = ..., members: _Optional[_Union[Members, _Mapping]] = ..., adjustments: _Optional[_Union[Adjustments, _Mapping]] = ..., bonuses: _Optional[_Iterable[_Union[Bonus, _Mapping]]] = ..., promotions: _Optional[_Iterable[_Union[Promotion, _Mapping]]] = ..., rewards: _Optional[_Iterable[_Union[Reward, _Mapping]]] = ...) -> None: ...
 
 class Earning(_message.Message):
     __slots__ = ("rate", "rounding", "exclude_categories", "caps", "pending_days", "backdate_days")
@@ -115,13 +121,17 @@ class Level(_message.Message):
     def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., visits: _Optional[int] = ..., spend: _Optional[str] = ..., match: _Optional[str] = ..., multiplier: _Optional[str] = ..., benefits: _Optional[_Iterable[str]] = ..., entry_bonus: _Optional[int] = ...) -> None: ...
 
 class Expiry(_message.Message):
-    __slots__ = ("after_months",)
+    __slots__ = ("after_months", "inactivity_months", "warn_days")
     AFTER_MONTHS_FIELD_NUMBER: _ClassVar[int]
+    INACTIVITY_MONTHS_FIELD_NUMBER: _ClassVar[int]
+    WARN_DAYS_FIELD_NUMBER: _ClassVar[int]
     after_months: int
-    def __init__(self, after_months: _Optional[int] = ...) -> None: ...
+    inactivity_months: int
+    warn_days: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, after_months: _Optional[int] = ..., inactivity_months: _Optional[int] = ..., warn_days: _Optional[_Iterable[int]] = ...) -> None: ...
 
-class Redemption(_message.Message):
-    __slots__ = ("value",)
+class RedemptionRules(_message.Message):
+    __slots__ = ("value", "minimum_points", "hold_ttl_seconds", "restore_grace_days")
     class Value(_message.Message):
         __slots__ = ("points", "amount")
         POINTS_FIELD_NUMBER: _ClassVar[int]
@@ -130,8 +140,28 @@ class Redemption(_message.Message):
         amount: str
         def __init__(self, points: _Optional[int] = ..., amount: _Optional[str] = ...) -> None: ...
     VALUE_FIELD_NUMBER: _ClassVar[int]
-    value: Redemption.Value
-    def __init__(self, value: _Optional[_Union[Redemption.Value, _Mapping]] = ...) -> None: ...
+    MINIMUM_POINTS_FIELD_NUMBER: _ClassVar[int]
+    HOLD_TTL_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    RESTORE_GRACE_DAYS_FIELD_NUMBER: _ClassVar[int]
+    value: RedemptionRules.Value
+    minimum_points: int
+    hold_ttl_seconds: int
+    restore_grace_days: int
+    def __init__(self, value: _Optional[_Union[RedemptionRules.Value, _Mapping]] = ..., minimum_points: _Optional[int] = ..., hold_ttl_seconds: _Optional[int] = ..., restore_grace_days: _Optional[int] = ...) -> None: ...
+
+class Returns(_message.Message):
+    __slots__ = ("shortfall",)
+    SHORTFALL_FIELD_NUMBER: _ClassVar[int]
+    shortfall: str
+    def __init__(self, shortfall: _Optional[str] = ...) -> None: ...
+
+class Adjustments(_message.Message):
+    __slots__ = ("approval_above", "reason_codes")
+    APPROVAL_ABOVE_FIELD_NUMBER: _ClassVar[int]
+    REASON_CODES_FIELD_NUMBER: _ClassVar[int]
+    approval_above: int
+    reason_codes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, approval_above: _Optional[int] = ..., reason_codes: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Members(_message.Message):
     __slots__ = ("auto_enroll",)
@@ -202,3 +232,28 @@ class Promotion(_message.Message):
     once_per_member: bool
     budget: int
     def __init__(self, id: _Optional[str] = ..., multiplier: _Optional[str] = ..., points: _Optional[int] = ..., until: _Optional[str] = ..., weekdays: _Optional[_Iterable[str]] = ..., hours: _Optional[_Union[Promotion.Hours, _Mapping]] = ..., locations: _Optional[_Iterable[str]] = ..., categories: _Optional[_Iterable[str]] = ..., skus: _Optional[_Iterable[str]] = ..., tiers: _Optional[_Iterable[str]] = ..., once_per_member: _Optional[bool] = ..., budget: _Optional[int] = ..., **kwargs) -> None: ...
+
+class Reward(_message.Message):
+    __slots__ = ("id", "name", "points", "kind", "value", "percent", "minimum_tier", "stock", "per_member", "until")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    PERCENT_FIELD_NUMBER: _ClassVar[int]
+    MINIMUM_TIER_FIELD_NUMBER: _ClassVar[int]
+    STOCK_FIELD_NUMBER: _ClassVar[int]
+    PER_MEMBER_FIELD_NUMBER: _ClassVar[int]
+    FROM_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    name: str
+    points: int
+    kind: str
+    value: str
+    percent: str
+    minimum_tier: str
+    stock: int
+    per_member: Bonus.Limit
+    until: str
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., points: _Optional[int] = ..., kind: _Optional[str] = ..., value: _Optional[str] = ..., percent: _Optional[str] = ..., minimum_tier: _Optional[str] = ..., stock: _Optional[int] = ..., per_member: _Optional[_Union[Bonus.Limit, _Mapping]] = ..., until: _Optional[str] = ..., **kwargs) -> None: ...
