@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ledger.core.decide import CLOCK_TOLERANCE
+from ledger.core.timing import CLOCK_TOLERANCE
 from ledger.core.errors import EffectiveTimeOutOfRange, MemberNotFound
 from ledger.core.instants import MINUTE, SECOND
 from tests.memory import MemoryLedger, at, document

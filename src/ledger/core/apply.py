@@ -6,23 +6,33 @@ is not used but checked, so that a fold finds a journal that contradicts itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from copy import copy
+from typing import Final
+
+import msgspec
 
 from ledger.core.model import (
     AVAILABLE,
+    DEBT,
+    HELD,
     ISSUANCE,
     PENDING,
     Account,
     Day,
     DayChange,
     Entry,
+    Hold,
+    HoldData,
     Lot,
     LotChange,
     Mark,
     MarkChange,
     PendingLot,
 )
+
+#: what counts as activity, without which a balance may expire
+_ACTIVE: Final = frozenset({"ENROLLED", "PURCHASE", "REDEMPTION", "CAPTURE"})
 
 
 class JournalCorrupt(Exception):
@@ -59,19 +69,23 @@ def apply(account: Account, entry: Entry) -> Account:
         _move(after, entry.credit_account, moved)
         if entry.debit_account == ISSUANCE:
             after.lifetime += moved
-    for change in entry.data.lots:
-        if change.activate_time is None:
-            after.lots = _change_lot(after.lots, change, entry)
-        else:
-            after.pending_lots = _change_pending(after.pending_lots, change, entry)
+        elif entry.credit_account == ISSUANCE:
+            after.lifetime -= moved
     data = entry.data
-    if entry.kind == "ENROLLED":
-        after.status = "ACTIVE"
-        after.enroll_time = entry.effective_time
-        after.birthday = data.birthday
-        after.referrer = data.related_member_id
+    if data.hold is not None and data.hold.state == "OPEN":
+        after.holds = _open_hold(after.holds, data.hold, entry)
+    if data.lots:
+        _change_lots(after, data.lots, entry)
+    if data.hold is not None and data.hold.state != "OPEN":
+        after.holds = _end_hold(after.holds, data.hold)
+    if entry.kind in _ACTIVE or data.inactivity:
+        _live(after, entry)
+    if data.status:
+        after.status = data.status
     if data.day is not None:
         _count_day(after, data.day)
+    for mark in data.unmarks:
+        after.marks = _unmark(after.marks, mark)
     for mark in data.marks:
         after.marks = _mark(after.marks, mark)
     if data.tier is not None:
@@ -87,6 +101,7 @@ def check_balances(account: Account, entry: Entry) -> None:
         ("available", entry.available_points, account.available),
         ("held", entry.held_points, account.held),
         ("pending", data.pending_points, account.pending),
+        ("debt", data.debt_points, account.debt),
         ("lifetime", data.lifetime_points, account.lifetime),
         ("tier", entry.tier_id, account.tier_id),
         ("next_expiry", data.next_expiry, account.next_expiry),
@@ -101,6 +116,99 @@ def _move(account: Account, name: str, points: int) -> None:
         account.available += points
     elif name == PENDING:
         account.pending += points
+    elif name == HELD:
+        account.held += points
+    elif name == DEBT:
+        account.debt -= points
+
+
+def _live(account: Account, entry: Entry) -> None:
+    """Note what keeps a balance from expiring, or that it has expired for want of it."""
+    account.active_time = max(account.active_time, entry.effective_time)
+    if entry.kind == "ENROLLED":
+        account.status = "ACTIVE"
+        account.enroll_time = entry.effective_time
+        account.birthday = entry.data.birthday
+        account.referrer = entry.data.related_member_id
+    elif entry.data.inactivity:
+        account.faded_time = entry.effective_time
+        account.faded_sequence = entry.sequence
+
+
+def _open_hold(holds: tuple[Hold, ...], data: HoldData, entry: Entry) -> tuple[Hold, ...]:
+    """The holds with one more, or with one that lasts longer; soonest to lapse first."""
+    for hold in holds:
+        if hold.sequence == data.sequence:
+            changed = msgspec.structs.replace(hold, expire_time=data.expire_time)
+            break
+    else:
+        changed = Hold(
+            data.sequence,
+            data.expire_time,
+            data.points,
+            (),
+            entry.rules_version,
+            entry.data.reward_id,
+            entry.data.marks[0].day if entry.data.marks else 0,
+            entry.data.units,
+        )
+    others = [hold for hold in holds if hold.sequence != data.sequence]
+    return tuple(sorted([*others, changed], key=_hold_order))
+
+
+def _hold_order(hold: Hold) -> tuple[int, int]:
+    return hold.expire_time, hold.sequence
+
+
+def _end_hold(holds: tuple[Hold, ...], data: HoldData) -> tuple[Hold, ...]:
+    """The holds without one that has ended, once nothing is reserved by it any more."""
+    return tuple(hold for hold in holds if hold.sequence != data.sequence or hold.lots)
+
+
+def _change_lots(account: Account, changes: tuple[LotChange, ...], entry: Entry) -> None:
+    """Put points into the account's lots and take them out: spendable, pending and held ones."""
+    if len(changes) == 1 and changes[0].activate_time is None and not changes[0].hold:
+        account.lots = _change_lot(account.lots, changes[0], entry)
+        return
+    spendable = [each for each in changes if each.activate_time is None and not each.hold]
+    held = [each for each in changes if each.hold]
+    for change in changes:
+        if change.activate_time is not None:
+            account.pending_lots = _change_pending(account.pending_lots, change, entry)
+    if spendable:
+        account.lots = _merge_lots(account.lots, spendable, entry)
+    if held:
+        account.holds = _change_holds(account.holds, held, entry)
+
+
+def _change_holds(
+    holds: tuple[Hold, ...], changes: Sequence[LotChange], entry: Entry
+) -> tuple[Hold, ...]:
+    """The holds with the changes merged into the lots of the one that they name."""
+    sequence = changes[0].hold
+    named = [hold for hold in holds if hold.sequence == sequence]
+    if not named or any(change.hold != sequence for change in changes):
+        raise JournalCorrupt("holds", entry.sequence, f"changes hold {sequence}, which is not open")
+    lots = _merge_lots(named[0].lots, changes, entry)
+    changed = msgspec.structs.replace(named[0], lots=lots)
+    return tuple(changed if hold.sequence == sequence else hold for hold in holds)
+
+
+def _merge_lots(
+    lots: tuple[Lot, ...], changes: Sequence[LotChange], entry: Entry
+) -> tuple[Lot, ...]:
+    """Lots with many changes merged in, ordered as `_change_lot` does; in one pass."""
+    points = {lot.expire_time: lot.points for lot in lots}
+    for change in changes:
+        left = points.get(change.expire_time, 0) + change.points
+        _require_positive(left >= 0, change, entry)
+        points[change.expire_time] = left
+    merged = [Lot(expire_time, left) for expire_time, left in points.items() if left]
+    return tuple(sorted(merged, key=_lot_order))
+
+
+def _lot_order(lot: Lot) -> tuple[bool, int]:
+    return lot.expire_time is None, lot.expire_time or 0
 
 
 def _change_lot(lots: tuple[Lot, ...], change: LotChange, entry: Entry) -> tuple[Lot, ...]:
@@ -147,6 +255,17 @@ def _require_positive(sound: bool, change: LotChange, entry: Entry) -> None:
         raise JournalCorrupt("lots", entry.sequence, detail)
 
 
+def _unmark(marks: tuple[Mark, ...], change: MarkChange) -> tuple[Mark, ...]:
+    """The marks with one day less under a rule; one that is not remembered is not missed."""
+    for index, mark in enumerate(marks):
+        if mark.rule == change.rule and change.day in mark.days:
+            place = mark.days.index(change.day)
+            days = (*mark.days[:place], *mark.days[place + 1 :])
+            kept = (Mark(mark.rule, days),) if days else ()
+            return (*marks[:index], *kept, *marks[index + 1 :])
+    return marks
+
+
 def _count_day(account: Account, change: DayChange) -> None:
     account.days = change_day(account.days, change)
     account.last_day = max(account.last_day, change.day)
@@ -167,11 +286,14 @@ def _mark(marks: tuple[Mark, ...], change: MarkChange) -> tuple[Mark, ...]:
 
 
 def change_day(days: tuple[Day, ...], change: DayChange) -> tuple[Day, ...]:
-    """The remembered days with a purchase added to its own and those too old to matter dropped."""
+    """The remembered days with a purchase added to its own, or what was returned of it taken out,
+    and those too old to matter dropped."""
     known = Day(change.day, 0)
     first = 0
     while first < len(days) and days[first].day < change.forget_before:
         first += 1
+    if change.day < change.forget_before:
+        return days[first:]
     place = len(days)
     while place > first and days[place - 1].day > change.day:
         place -= 1

@@ -1,4 +1,5 @@
-"""What time does to an account: points become spendable, lots expire, tiers end, occasions come.
+"""What time does to an account: holds lapse, points become spendable, lots expire, tiers end,
+occasions come.
 
 `settle` posts it entry by entry, each with the instant at which it fell due. It is done before and
 after every command, so that what is posted does not depend on when anybody came by to look.
@@ -9,18 +10,22 @@ from __future__ import annotations
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from ledger.core.giving import give
+from ledger.core.giving import give_bonus
+from ledger.core.holding import end_hold
 from ledger.core.instants import date_of, day_start, local_day, yearly
+from ledger.core.membership import READ_ONLY
 from ledger.core.model import (
     AVAILABLE,
     EXPIRED,
     PENDING,
     Account,
     EntryData,
+    Lot,
     LotChange,
 )
 from ledger.core.posting import Posting
 from ledger.core.program import DatedBonus, Program
+from ledger.core.schedule import inactivity_time, next_alarm
 from ledger.core.tiering import end_tier
 
 
@@ -32,41 +37,57 @@ class Occasion(NamedTuple):
     dated: DatedBonus
 
 
-def settle(posting: Posting) -> None:
+def settle(posting: Posting, not_before: int | None = None) -> None:
     """Post everything that fell due up to now, each with its own instant, in the order it fell due.
 
-    At one instant: pending points become spendable, lots expire, tiers end, bonuses are given.
+    At one instant: holds lapse, pending points become spendable, lots expire, the balance expires
+    for want of activity, tiers end, bonuses are given, warnings are noted. What a command brings
+    after its date expires `not_before` an instant (µs).
     """
-    instant = None
+    instant = not_before
     while True:
         due = posting.account.due_time
         occasion = next_occasion(posting.account, posting.program)
-        if occasion is not None and (due is None or occasion.instant < due):
-            due = occasion.instant
+        fading = inactivity_time(posting.account, posting.program, posting.lived)
+        alarm = next_alarm(posting.account, posting.program, posting.lived, fading)
+        for other in (occasion, alarm):
+            if other is not None and (due is None or other.instant < due):
+                due = other.instant
+        if fading is not None and (due is None or fading < due):
+            due = fading
         if due is None or due > posting.now:
             posting.due_time = due
+            posting.lived = max(posting.lived, posting.now)
             return
         # Points that waited past their own expiry expire when they would have become spendable.
         instant = due if instant is None else max(instant, due)
-        if _activate(posting, instant) or _expire(posting, instant) or end_tier(posting, instant):
-            continue
-        assert occasion is not None  # nothing else is due
-        bonus, version = occasion.dated.bonus, occasion.dated.version
-        give(
-            posting,
-            f"bonus:{bonus.id}",
-            bonus.points,
-            occasion.instant,
-            posting.program.versions[version - 1],
-            expires_days=bonus.expires_days,
-            once=True,
-        )
+        if (
+            _lapse(posting, instant)
+            or _activate(posting, instant)
+            or _expire(posting, instant)
+            or (fading is not None and fading <= instant and _fade(posting, fading))
+            or end_tier(posting, instant)
+        ):
+            posting.lived = max(posting.lived, instant - 1)
+        elif occasion is not None and occasion.instant == due:
+            _celebrate(posting, occasion)
+            posting.lived = max(posting.lived, due - 1)
+        else:
+            assert alarm is not None  # nothing else is due
+            posting.warnings += alarm.warnings
+            posting.lived = max(posting.lived, due)
+
+
+def _celebrate(posting: Posting, occasion: Occasion) -> None:
+    bonus, version = occasion.dated.bonus, occasion.dated.version
+    given_under = posting.program.versions[version - 1]
+    give_bonus(posting, bonus, bonus.points, occasion.instant, given_under, once=True)
 
 
 def next_occasion(account: Account, program: Program) -> Occasion | None:
     """The first dated bonus the member has not had yet; None when none will come."""
     first: Occasion | None = None
-    if not program.dated or not account.version:
+    if not program.dated or not account.version or account.status in READ_ONLY:
         return None
     zone = program.zone
     enroll_day = local_day(account.enroll_time, zone)
@@ -114,6 +135,14 @@ def _anniversary_after(enroll_day: int, after: int) -> int:
     return yearly(first.month, first.day, after + 1)
 
 
+def _lapse(posting: Posting, instant: int) -> bool:
+    holds = posting.account.holds
+    if not holds or holds[0].expire_time > instant:
+        return False
+    end_hold(posting, holds[0], "LAPSED", effective_time=holds[0].expire_time)
+    return True
+
+
 def _activate(posting: Posting, instant: int) -> bool:
     ready = [lot for lot in posting.account.pending_lots if lot.activate_time <= instant]
     if not ready:
@@ -136,13 +165,26 @@ def _expire(posting: Posting, instant: int) -> bool:
     lots = posting.account.lots
     if not lots or lots[0].expire_time is None or lots[0].expire_time > instant:
         return False
+    _post_expiry(posting, lots[:1], instant)
+    return True
+
+
+def _fade(posting: Posting, instant: int) -> bool:
+    _post_expiry(posting, posting.account.lots, instant, inactivity=True)
+    return True
+
+
+def _post_expiry(
+    posting: Posting, lots: tuple[Lot, ...], instant: int, *, inactivity: bool = False
+) -> None:
+    points = sum(lot.points for lot in lots)
+    changes = tuple(LotChange(-lot.points, lot.expire_time) for lot in lots)
     posting.post(
         "EXPIRY",
-        -lots[0].points,
-        EntryData(lots=(LotChange(-lots[0].points, lots[0].expire_time),)),
-        debit=AVAILABLE,
-        credit=EXPIRED,
+        -points,
+        EntryData(lots=changes, inactivity=inactivity),
+        debit=AVAILABLE if points else "",
+        credit=EXPIRED if points else "",
         effective_time=instant,
         rules_version=posting.program.in_force(instant).version,
     )
-    return True

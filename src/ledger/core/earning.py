@@ -79,8 +79,10 @@ def earn(
             if promotion.once_per_member:
                 marks.append(MarkChange(rule, basket.day, 1))
     own_life: list[tuple[int, int | None]] = []
-    for bonus in _bonuses(rules, basket):
+    for bonus in _bonuses(rules, basket, account):
         lines.append(BreakdownLine(f"bonus:{bonus.id}", bonus.points))
+        if bonus.on == "EVERY_NTH_VISIT":
+            marks.append(MarkChange(_visit_rule(bonus), basket.visit, 1))
         if bonus.expires_days is not None:
             own_life.append((bonus.points, bonus.expires_days))
     uncapped = sum([line.points for line in lines])
@@ -134,12 +136,24 @@ def _part(rules: Rules, promotion: Promotion, basket: Basket) -> int:
     )
 
 
-def _bonuses(rules: Rules, basket: Basket) -> list[Bonus]:
-    """The bonuses that a basket is an occasion for."""
+def _bonuses(rules: Rules, basket: Basket, account: Account) -> list[Bonus]:
+    """The bonuses that a basket is an occasion for.
+
+    A visit that takes the place of a returned one brings no bonus that is kept already.
+    """
     found = [bonus for bonus in rules.purchase_bonuses if basket.eligible >= bonus.amount]
     if basket.visit:
-        found += [bonus for bonus in rules.visit_bonuses if not basket.visit % bonus.n]
+        for bonus in rules.visit_bonuses:
+            if not basket.visit % bonus.n:
+                given = account.marked(_visit_rule(bonus))
+                if not given or basket.visit > given[-1]:
+                    found.append(bonus)
     return found
+
+
+def _visit_rule(bonus: Bonus) -> str:
+    """What the number of the visit is remembered under for which a bonus was given last."""
+    return f"visit:{bonus.id}"
 
 
 def _cap(rules: Rules, basket: Basket, lines: list[BreakdownLine], points: int) -> int:

@@ -8,6 +8,34 @@ from ledger.core.instants import local_day
 from ledger.core.model import AVAILABLE, ISSUANCE, BreakdownLine, EntryData, MarkChange
 from ledger.core.posting import TIME_ACTOR, Posting
 from ledger.core.program import RulesVersion
+from ledger.core.rules import Bonus
+
+
+def give_bonus(
+    posting: Posting,
+    bonus: Bonus,
+    points: int,
+    effective_time: int,
+    version: RulesVersion,
+    *,
+    once: bool = False,
+    command: Command | None = None,
+    actor: str = TIME_ACTOR,
+    related_member_id: str = "",
+) -> None:
+    """Post the points of a bonus of the rules, which live as long as it says."""
+    give(
+        posting,
+        f"bonus:{bonus.id}",
+        points,
+        effective_time,
+        version,
+        expires_days=bonus.expires_days,
+        once=once,
+        command=command,
+        actor=actor,
+        related_member_id=related_member_id,
+    )
 
 
 def give(

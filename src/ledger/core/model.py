@@ -227,6 +227,9 @@ class RedemptionData(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     value: int | None = None
     #: what a PERCENT_OFF reward takes off, as the rules write it
     percent_off: str = ""
+    #: units of the reward's stock, and the local day that it counts towards its limit; 0: none
+    units: int = 0
+    day: int = 0
     reversed_points: int = 0
     #: all of it has been given back
     reversed: bool = False
@@ -368,8 +371,9 @@ class Account(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
     enroll_time: int = 0
     #: latest purchase or redemption, or when the balance expired for want of one (µs)
     active_time: int = 0
-    #: when the balance last expired for want of activity (µs)
-    lapse_time: int = 0
+    #: when the balance last expired for want of activity (µs), and the sequence of that entry
+    faded_time: int = 0
+    faded_sequence: int = 0
     #: of the latest entry; never goes back
     create_time: int = 0
 

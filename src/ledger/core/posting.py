@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import msgspec
 
@@ -10,11 +11,39 @@ from ledger.core.apply import apply
 from ledger.core.commands import Command, fingerprint
 from ledger.core.errors import invalid
 from ledger.core.instants import local_day
-from ledger.core.model import MAX_BALANCE, Account, Entry, EntryData, PurchaseRef
+from ledger.core.lots import out_of, take
+from ledger.core.model import (
+    AVAILABLE,
+    DEBT,
+    MAX_BALANCE,
+    Account,
+    Entry,
+    EntryData,
+    PurchaseRef,
+)
 from ledger.core.program import Program, RulesVersion
 
 #: the actor of entries that time itself posts
 TIME_ACTOR = "time"
+
+
+class Subject(NamedTuple):
+    """An earlier entry of the member that a command is about."""
+
+    entry: Entry
+    #: the last entry that names it as its subject; None: there is none yet
+    latest: Entry | None
+
+
+class Warning(NamedTuple):
+    """Points that will expire in so many days, to be told once for each date and distance."""
+
+    #: µs
+    expire_time: int
+    days: int
+    points: int
+    #: they expire because nothing was bought or redeemed for long
+    inactivity: bool = False
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +60,10 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     others: Mapping[str, Account] = {}
     #: points that promotions with a budget have given so far, by promotion id
     budgets: Mapping[str, int] = {}
+    #: units of stock taken so far, by reward id
+    taken: Mapping[str, int] = {}
+    #: what the command is about, if it is about an earlier entry
+    subject: Subject | None = None
 
 
 class Posting:
@@ -45,6 +78,8 @@ class Posting:
         "actor",
         "due_time",
         "entries",
+        "known",
+        "lived",
         "member_id",
         "now",
         "others",
@@ -52,11 +87,15 @@ class Posting:
         "program",
         "rules_now",
         "spent",
+        "taken",
         "today",
+        "warnings",
     )
 
     def __init__(self, account: Account | None, member_id: str, context: Context) -> None:
         self.account = account or Account()
+        #: whether the member had an account before
+        self.known = account is not None
         self.program = context.program
         self.member_id = member_id
         self.actor = context.actor
@@ -67,6 +106,8 @@ class Posting:
         #: the present local day
         self.today = local_day(self.now, context.program.zone)
         self.entries: list[Entry] = []
+        #: what was due before or at this instant (µs) has been seen to: warnings, inactivity
+        self.lived = self.account.create_time
         #: index of the command's first entry
         self.own = 0
         #: when time next has something to post here (µs), once settled; None: never
@@ -75,6 +116,9 @@ class Posting:
         self.others: list[Posting] = []
         #: points it takes from promotions that have a budget, by promotion id
         self.spent: Mapping[str, int] = {}
+        #: change of the units taken of rewards that have a stock, by reward id
+        self.taken: dict[str, int] = {}
+        self.warnings: list[Warning] = []
 
     @property
     def enroll_day(self) -> int:
@@ -93,9 +137,13 @@ class Posting:
         rules_version: int,
         command: Command | None = None,
         purchase_id: str = "",
+        subject_sequence: int = 0,
         actor: str = TIME_ACTOR,
     ) -> None:
-        """Add an entry; one with a command is part of what that command posts."""
+        """Add an entry; one with a command is part of what that command posts.
+
+        What it brings pays a debt before anything else can happen to it.
+        """
         entry = Entry(
             program_id=self.program.program_id,
             member_id=self.member_id,
@@ -104,6 +152,7 @@ class Posting:
             points=points,
             debit_account=debit,
             credit_account=credit,
+            subject_sequence=subject_sequence,
             purchase_id=purchase_id,
             rules_version=rules_version,
             actor=self.actor if command is not None else actor,
@@ -122,10 +171,26 @@ class Posting:
         entry.held_points = account.held
         entry.tier_id = account.tier_id
         data.pending_points = account.pending
+        data.debt_points = account.debt
         data.lifetime_points = account.lifetime
         data.next_expiry = account.next_expiry
         self.account = account
         self.entries.append(entry)
+        if data.units:
+            self.taken[data.reward_id] = self.taken.get(data.reward_id, 0) + data.units
+        if account.debt and account.available:
+            points = min(account.debt, account.available)
+            self.post(
+                "DEBT_PAYMENT",
+                -points,
+                EntryData(lots=out_of(take(account.lots, points))),
+                debit=AVAILABLE,
+                credit=DEBT,
+                effective_time=effective_time,
+                rules_version=rules_version,
+                command=command,
+                actor=actor,
+            )
 
     def close(self, command: Command) -> None:
         """Tie the command's entries together: the first carries its request id."""

@@ -7,13 +7,14 @@ from ledger.core.commands import Command, OverrideTier
 from ledger.core.errors import invalid
 from ledger.core.giving import give
 from ledger.core.instants import format_instant, local_day
+from ledger.core.membership import require_allowed
 from ledger.core.model import (
     DayChange,
     EntryData,
     TierReason,
     TierState,
 )
-from ledger.core.posting import Posting
+from ledger.core.posting import Context, Posting
 from ledger.core.program import RulesVersion
 from ledger.core.tiers import (
     Standing,
@@ -51,7 +52,7 @@ def tell_tier(
     state = account.tier or first_state(tiers, enroll_time)
     days = account.days if change is None else change_day(account.days, change)
     standing = stand(days, version.rules, posting.today, enroll_day)
-    if change is not None and change.spend and standing.rank == tiers.rank(state.level):
+    if change is not None and change.spend > 0 and standing.rank == tiers.rank(state.level):
         state = extended(state, tiers, posting.today, program.zone)
     data.tier = state
     data.progress = progress(standing, days, version, state, program.zone, enroll_day)
@@ -102,12 +103,13 @@ def end_tier(posting: Posting, instant: int) -> bool:
     return True
 
 
-def override_tier(posting: Posting, command: OverrideTier) -> None:
+def override_tier(posting: Posting, command: OverrideTier, context: Context) -> None:
     """Let a member hold a level for a while, whatever has been earned.
 
-    Raises INVALID_FIELD for a level that the program does not have or that is below the one held,
-    and for an end that is not ahead.
+    Raises MEMBER_NOT_ACTIVE, and INVALID_FIELD for a level that the program does not have or that
+    is below the one held, and for an end that is not ahead.
     """
+    require_allowed(posting, command)
     version, now = posting.rules_now, posting.now
     tiers = version.rules.tiers
     known = [level.id for level in tiers.levels] if tiers is not None else []
