@@ -6,9 +6,11 @@ import msgspec
 
 from ledger.core.apply import fold
 from ledger.core.chain import canonical_form
-from ledger.core.errors import EntryNotFound, VersionMismatch
+from ledger.core.errors import EntryNotFound, VersionMismatch, invalid
+from ledger.core.instants import DAY, format_instant
 from ledger.core.model import balance_of
 from ledger.core.program import Program
+from ledger.core.schedule import schedule
 from ledger.core.status import present_status
 from ledger.engine import Engine, settled
 from ledger.rpc.answers import balance_message, entry_message
@@ -16,8 +18,16 @@ from ledger.rpc.dispatch import Call
 from ledger.rpc.fields import Fields, page_position, page_token
 from ledger.rpc.lookup import program_covering
 from ledger.rpc.tiers import fill_tier_status
+from ledger.rpc.wellknown import timestamp
 from ledger.store.queries import JournalEntry, read_entries, read_journal
 from ledger.v1 import balance_pb2, types_pb2
+
+#: how far into the future a balance can be asked for: 10 years (µs)
+MAX_AHEAD = 3_653 * DAY
+_LOT_STATES = {
+    name.removeprefix("LOT_STATE_"): balance_pb2.LotState.Value(name)
+    for name in balance_pb2.LotState.keys()  # noqa: SIM118 (not a mapping)
+}
 
 
 class BalanceService:
@@ -43,6 +53,9 @@ class BalanceService:
             key = (request.program_id, request.member_id)
             journal = await self._engine.query(read_journal, key, as_of_time)
             account = fold(stored.entry for stored in journal)
+        elif as_of_time > now + MAX_AHEAD:
+            latest = format_instant(now + MAX_AHEAD)
+            raise invalid("as_of_time", f"must be at most 10 years ahead: until {latest}")
         if account.version < request.min_version:
             raise VersionMismatch(expected=request.min_version, actual=account.version)
         present = settled(account, program, request.member_id, as_of_time)
@@ -121,14 +134,33 @@ class BalanceService:
     async def GetExpirySchedule(
         self, request: balance_pb2.GetExpiryScheduleRequest, call: Call
     ) -> balance_pb2.GetExpiryScheduleResponse:
-        raise NotImplementedError
+        _member_fields(request).finish()
+        program, read = await self._engine.read(request.program_id, request.member_id)
+        now = self._engine.now(program, read.account)
+        account = settled(read.account, program, request.member_id, now)
+        planned = schedule(account, program, now)
+        response = balance_pb2.GetExpiryScheduleResponse(
+            never_expiring_points=planned.never_expiring, as_of_time=timestamp(now)
+        )
+        for item in planned.items:
+            row = response.items.add()
+            row.points = item.points
+            row.expire_time.CopyFrom(timestamp(item.expire_time))
+            row.state = _LOT_STATES[item.state]  # type: ignore[assignment]
+            if item.activate_time is not None:
+                row.activate_time.CopyFrom(timestamp(item.activate_time))
+        if planned.inactivity_time is not None:
+            response.inactivity_expire_time.CopyFrom(timestamp(planned.inactivity_time))
+            response.inactivity_points = planned.inactivity_points
+        return response
 
 
 def _member_fields(
     request: balance_pb2.GetBalanceRequest
     | balance_pb2.GetTierStatusRequest
     | balance_pb2.ListEntriesRequest
-    | balance_pb2.GetEntryRequest,
+    | balance_pb2.GetEntryRequest
+    | balance_pb2.GetExpiryScheduleRequest,
 ) -> Fields:
     fields = Fields()
     fields.program_id(request.program_id)

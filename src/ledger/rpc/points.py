@@ -1,4 +1,4 @@
-"""PointsService: what is bought, and what it earns."""
+"""PointsService: what is bought and returned, and what points do by hand."""
 
 from __future__ import annotations
 
@@ -6,24 +6,18 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from typing import TypeVar
 
-from ledger.core.commands import Command, RecordPurchase
-from ledger.core.decide import decide, other_member
-from ledger.core.errors import LedgerError, MemberNotFound, invalid
-from ledger.core.messages import messages
-from ledger.core.model import Account, PurchaseRef, balance_after
-from ledger.core.posting import Context
+from ledger.core.commands import Command
+from ledger.core.errors import LedgerError, invalid
 from ledger.core.program import Program
-from ledger.core.status import status_after
 from ledger.engine import Engine
 from ledger.engine.batch import Item
-from ledger.rpc.answers import balance_message, entry_message, fill_receipt
+from ledger.rpc.answers import fill_receipt
 from ledger.rpc.dispatch import Call
 from ledger.rpc.lookup import program_covering, program_or_refuse
-from ledger.rpc.purchases import record_purchase
+from ledger.rpc.previews import preview_purchase, preview_return
+from ledger.rpc.purchases import record_purchase, record_return
 from ledger.rpc.status import to_status
-from ledger.rpc.tiers import fill_tier_status
 from ledger.rpc.writes import WRITES, write
-from ledger.store.queries import read_budgets, read_purchase
 from ledger.v1 import points_pb2, types_pb2
 
 MAX_ITEMS = 1_000
@@ -45,27 +39,10 @@ class PointsService:
     async def PreviewPurchase(
         self, request: points_pb2.PreviewPurchaseRequest, call: Call
     ) -> points_pb2.PreviewPurchaseResponse:
-        program, command = await program_or_refuse(
+        _, command = await program_or_refuse(
             self._engine, request.program_id, record_purchase, request
         )
-        program, account, context = await _look(self._engine, command, call.actor)
-        posting = decide(account, command, context)
-        own = posting.entries[posting.own :]
-        purchase = next(entry for entry in own if entry.kind == "PURCHASE")
-        message = entry_message(purchase, program)
-        balance = balance_after(own[-1])
-        status = status_after(own, program)
-        response = points_pb2.PreviewPurchaseResponse(
-            points=message.points,
-            breakdown=message.breakdown,
-            lots=message.lots,
-            eligible_amount=message.eligible_amount,
-            balance=balance_message(balance, program),
-            messages=messages(own, balance, status, program),
-        )
-        if status is not None:
-            fill_tier_status(response.tier, status, program)
-        return response
+        return await preview_purchase(self._engine, command, call.actor)
 
     async def RecordActivity(
         self, request: points_pb2.RecordActivityRequest, call: Call
@@ -80,7 +57,10 @@ class PointsService:
     async def PreviewReturn(
         self, request: points_pb2.PreviewReturnRequest, call: Call
     ) -> points_pb2.PreviewReturnResponse:
-        raise NotImplementedError
+        _, command = await program_or_refuse(
+            self._engine, request.program_id, record_return, request
+        )
+        return await preview_return(self._engine, command, call.actor)
 
     async def AdjustPoints(
         self, request: points_pb2.AdjustPointsRequest, call: Call
@@ -129,41 +109,6 @@ class PointsService:
             raise invalid("items", "each item must hold one write")
         request = getattr(item, name)
         return await program_or_refuse(self._engine, request.program_id, WRITES[name], request)
-
-
-async def _look(
-    engine: Engine, command: RecordPurchase, actor: str
-) -> tuple[Program, Account | None, Context]:
-    """What a purchase would be decided on if it were recorded now.
-
-    Raises PROGRAM_NOT_FOUND.
-    """
-    program_id = command.program_id
-    account: Account | None = None
-    try:
-        program, read = await engine.read(program_id, command.member_id)
-        account = read.account
-    except MemberNotFound:
-        program = await engine.run(engine.catalog.refresh, program_id)
-    now = engine.now(program, account)
-    purchases, others, budgets = {}, {}, {}
-    if command.purchase_id:
-        credited = await engine.query(read_purchase, program_id, command.purchase_id)
-        if credited:
-            purchases[command.purchase_id] = PurchaseRef(*credited)
-    if other := other_member(account, command):
-        others[other] = (await engine.read(program_id, other))[1].account
-    if program.budgeted(now):
-        budgets = await engine.query(read_budgets, program_id)
-    context = Context(
-        program=program,
-        now=now,
-        actor=actor,
-        purchases=purchases,
-        others=others,
-        budgets=budgets,
-    )
-    return program, account, context
 
 
 async def _politely(items: Iterable[T]) -> AsyncIterator[T]:

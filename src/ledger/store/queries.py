@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from ledger.core.instants import to_datetime, to_instant
-from ledger.core.model import Account, decode_account
+from ledger.core.model import Account, Entry, decode_account
 from ledger.core.verify import Sealed, StoredAccount
 from ledger.store.journal import MemberKey
 from ledger.store.rows import ENTRY_COLUMNS, entry_of, optional_instant, sealed_of
@@ -161,6 +161,14 @@ def read_budgets(connection: sa.Connection, program_id: str) -> dict[str, int]:
     return {row[0]: row[1] for row in rows}
 
 
+def read_stock(connection: sa.Connection, program_id: str) -> dict[str, int]:
+    """Units of a program's rewards that have been taken so far, by reward."""
+    rows = connection.exec_driver_sql(
+        "SELECT reward_id, taken FROM rewards_stock WHERE program_id = %s", (program_id,)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
 def read_due(connection: sa.Connection, program_id: str, until: int, limit: int) -> list[str]:
     """Members of a program for whom something falls due by an instant (µs), soonest first."""
     rows = connection.exec_driver_sql(
@@ -247,3 +255,21 @@ def read_totals(connection: sa.Connection, program_id: str) -> Totals:
     points = {row[0]: row[1] for row in rows if row[0] is not None}
     counted = next(row for row in rows if row[0] is None)
     return Totals(dict(sorted(points.items())), counted[2], to_instant(counted[3]))
+
+
+def read_subject(
+    connection: sa.Connection, key: MemberKey, sequence: int
+) -> tuple[Entry, Entry | None] | None:
+    """A member's entry, and the latest of those that are about it; None: there is no such entry."""
+    rows = connection.exec_driver_sql(
+        f"SELECT * FROM (SELECT {ENTRY_COLUMNS} FROM entries e WHERE e.program_id = %(program_id)s"
+        " AND e.member_id = %(member_id)s AND e.sequence = %(sequence)s) AS subject UNION ALL"
+        f" SELECT * FROM (SELECT {ENTRY_COLUMNS} FROM entries e"
+        " WHERE e.program_id = %(program_id)s AND e.member_id = %(member_id)s"
+        " AND e.subject_sequence = %(sequence)s ORDER BY e.sequence DESC LIMIT 1) AS latest",
+        {"program_id": key[0], "member_id": key[1], "sequence": sequence},
+    )
+    found = sorted((entry_of(row).entry for row in rows), key=lambda entry: entry.sequence)
+    if not found or found[0].sequence != sequence:
+        return None
+    return found[0], found[1] if len(found) > 1 else None
