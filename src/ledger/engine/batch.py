@@ -6,6 +6,7 @@ what the ones before it left; then everything is written with one statement per 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
@@ -13,20 +14,13 @@ import msgspec
 import structlog
 from psycopg2.extensions import cursor as Cursor
 
-from ledger.core.chain import GENESIS, chain
-from ledger.core.commands import (
-    Command,
-    EnrollMember,
-    RecordPurchase,
-    Settle,
-    fingerprint,
-    name,
-)
-from ledger.core.decide import decide, other_member
+from ledger.core.chain import chain
+from ledger.core.commands import Command, fingerprint, name
+from ledger.core.decide import decide
 from ledger.core.errors import FailedPrecondition, Internal, LedgerError, RequestIdReused
-from ledger.core.model import Account, Entry, PurchaseRef, Receipt, balance_after, balance_of
-from ledger.core.posting import Context, Posting
-from ledger.core.program import Program
+from ledger.core.model import Entry, Receipt, balance_after, balance_of
+from ledger.core.posting import Posting, Warning
+from ledger.engine.world import World, member_key, page_key, request_key
 from ledger.store import journal
 from ledger.store.journal import MemberKey, RequestKey
 from ledger.store.programs import Catalog
@@ -45,16 +39,6 @@ Outcome = Receipt | LedgerError
 InDoubt = Mapping[RequestKey, Collection[bytes]]
 
 
-def member_key(command: Command) -> MemberKey:
-    """Whose account a command is about."""
-    return command.program_id, command.member_id
-
-
-def request_key(command: Command) -> RequestKey:
-    """What a command's outcome is remembered under."""
-    return command.program_id, command.member_id, command.request_id
-
-
 class Batch:
     """One attempt at one transaction. `outcomes` holds the answers once `commit` has returned.
 
@@ -66,8 +50,6 @@ class Batch:
         self, items: Sequence[Item], catalog: Catalog, now: int, in_doubt: InDoubt
     ) -> None:
         self._items = items
-        self._catalog = catalog
-        self._now = now
         self._in_doubt = in_doubt
         self.outcomes: list[Outcome] = []
         #: the requests that this attempt writes an outcome for, each with the hash of its first
@@ -78,90 +60,22 @@ class Batch:
         #: whether COMMIT has been sent
         self.committing = False
 
-        self._programs: dict[str, Program | LedgerError] = {}
-        self._accounts: dict[MemberKey, Account] = {}
-        self._heads: dict[MemberKey, bytes] = {}
-        self._old_versions: dict[MemberKey, int] = {}
-        self._purchases: dict[str, dict[str, PurchaseRef]] = {}
+        self._world = World(catalog, now)
         self._answered: dict[RequestKey, tuple[str, Outcome]] = {}
         self._entries: list[tuple[Entry, bytes]] = []
-        self._budgets: dict[str, dict[str, int]] = {}
-        self._spent: set[journal.BudgetKey] = set()
         #: when time next changes the accounts that were decided on
         self._due: dict[MemberKey, int | None] = {}
-        #: of them, those whose journal did not change
+        #: of them, those whose journal a command left as it was
         self._redated: set[MemberKey] = set()
-        self._new_purchases: list[tuple[str, str, str, int]] = []
+        self._warnings: list[tuple[str, str, Warning, int]] = []
         self._refusals: list[journal.NewRefusal] = []
 
     def load(self, cursor: Cursor) -> None:
         """Lock and load everything the commands may look at."""
-        commands = [item.command for item in self._items]
-        for program_id in {command.program_id for command in commands}:
-            try:
-                self._programs[program_id] = self._catalog.get(program_id)
-            except LedgerError as error:
-                self._programs[program_id] = error
-        commands = [c for c in commands if isinstance(self._programs[c.program_id], Program)]
-        keys = {(c.program_id, c.member_id) for c in commands}
-        keys |= {
-            (c.program_id, c.referrer_member_id)
-            for c in commands
-            if isinstance(c, EnrollMember) and c.referrer_member_id
-        }
-        requests = {request_key(c) for c in commands if c.request_id}
-        purchases = {
-            (c.program_id, c.purchase_id) for c in commands if isinstance(c, RecordPurchase)
-        }
-        loaded = journal.begin(cursor, keys, requests, purchases)
-        while others := self._others(commands, loaded) - keys:
-            # Locked in key order, so that no two services wait for each other: begin anew.
-            cursor.execute("ROLLBACK")
-            keys |= others
-            loaded = journal.begin(cursor, keys, requests, purchases)
-        for key, locked in loaded.accounts.items():
-            self._accounts[key] = locked.account
-            self._heads[key] = locked.head_hash
-            self._old_versions[key] = locked.account.version
-        for (program_id, purchase_id), reference in loaded.purchases.items():
-            self._purchases.setdefault(program_id, {})[purchase_id] = reference
+        loaded = self._world.load(cursor, [item.command for item in self._items])
         for request, (digest, refusal) in loaded.refused.items():
             self._answered[request] = (digest, refusal)
-        self._load_clocks(cursor)
-        self._load_budgets(cursor, commands)
         self._load_receipts(cursor, loaded.posted)
-
-    def _others(self, commands: Sequence[Command], loaded: journal.Loaded) -> set[MemberKey]:
-        """The members whom commands concern besides their own."""
-        others = set()
-        for command in commands:
-            locked = loaded.accounts.get(member_key(command))
-            other = other_member(locked.account, command) if locked is not None else ""
-            if other:
-                others.add((command.program_id, other))
-        return others
-
-    def _load_budgets(self, cursor: Cursor, commands: Sequence[Command]) -> None:
-        """Lock what promotions with a budget have given, if a purchase may want to have of it."""
-        keys = set()
-        for program_id in {c.program_id for c in commands if isinstance(c, RecordPurchase)}:
-            program = self._programs[program_id]
-            assert isinstance(program, Program)
-            now = self._now if program.clock_time is None else program.clock_time
-            keys |= {(program_id, promotion_id) for promotion_id in program.budgeted(now)}
-        if keys:
-            for (program_id, promotion_id), spent in journal.lock_budgets(cursor, keys).items():
-                self._budgets.setdefault(program_id, {})[promotion_id] = spent
-
-    def _load_clocks(self, cursor: Cursor) -> None:
-        sandboxes = [
-            program.program_id
-            for program in self._programs.values()
-            if isinstance(program, Program) and program.clock_time is not None
-        ]
-        if sandboxes:
-            for program_id, (clock, version) in journal.lock_clocks(cursor, sandboxes).items():
-                self._programs[program_id] = self._catalog.at(program_id, clock, version)
 
     def _load_receipts(self, cursor: Cursor, posted: Mapping[RequestKey, tuple[int, int]]) -> None:
         """The first answers of requests that were posted before."""
@@ -196,32 +110,22 @@ class Batch:
 
     def _decide(self, item: Item) -> Outcome:
         command = item.command
-        program = self._programs[command.program_id]
+        program = self._world.program(command.program_id)
         if isinstance(program, LedgerError):
             return program
         request = request_key(command)
         answered = self._answered.get(request) if command.request_id else None
         if answered is not None:
             return self._repeat(command, *answered)
-        key = (command.program_id, command.member_id)
-        account = self._accounts.get(key)
-        other = other_member(account, command)
-        beside = self._accounts.get((command.program_id, other)) if other else None
-        context = Context(
-            program=program,
-            now=self._now if program.clock_time is None else program.clock_time,
-            actor=item.actor,
-            purchases=self._purchases.get(command.program_id, {}),
-            others={other: beside} if beside is not None else {},
-            budgets=self._budgets.get(command.program_id, {}),
-        )
+        account = self._world.accounts.get(member_key(command))
+        context = self._world.context(command, item.actor)
         try:
             posting = decide(account, command, context)
         except FailedPrecondition as refusal:
             if account is not None:
                 self._remember(request, command, refusal, item.actor, context.now)
             raise
-        return self._take_in(key, request, command, posting)
+        return self._take_in(command, posting)
 
     def _repeat(self, command: Command, digest: str, outcome: Outcome) -> Outcome:
         """The first outcome of a request id, again, or REQUEST_ID_REUSED for other content."""
@@ -246,54 +150,42 @@ class Batch:
         self._answered[request] = (digest, refusal)
         self.decided[request] = b""
 
-    def _take_in(
-        self, key: MemberKey, request: RequestKey, command: Command, posting: Posting
-    ) -> Receipt:
-        hashes = self._chain(key, posting)
-        others = [
-            (other, member, self._chain(other, member))
-            for member in posting.others
-            for other in [(key[0], member.member_id)]
-        ]
-        budgets = self._budgets.get(key[0], {})
-        spent = {name: budgets[name] + points for name, points in posting.spent.items()}
-        # From here on nothing can fail: a command is taken in as a whole or not at all.
-        self._append(key, posting, hashes)
-        for other, member, other_hashes in others:
-            self._append(other, member, other_hashes)
-        budgets.update(spent)
-        self._spent.update((key[0], promotion_id) for promotion_id in spent)
-        if isinstance(command, Settle) and key in self._accounts:
-            self._redated.add(key)
+    def _take_in(self, command: Command, posting: Posting) -> Receipt:
+        """Let a command have happened, as a whole or not at all."""
+        world, program_id = self._world, command.program_id
+        pages = [posting, *posting.others]
+        hashes = [chain(world.head(page), page.entries) for page in pages]
+        spent = world.budgets.after(program_id, posting.spent)
+        taken = world.stock.after(program_id, _units_taken(pages))
         own = tuple(posting.entries[posting.own :])
         receipt = Receipt(
             entries=own,
             balance=balance_after(own[-1]) if own else balance_of(posting.account, posting.now),
         )
         if command.request_id:
-            repeat = Receipt(entries=own, balance=receipt.balance, replayed=True)
-            self._answered[request] = (own[0].fingerprint, repeat)
-            self.decided[request] = hashes[posting.own]
+            repeat = (own[0].fingerprint, msgspec.structs.replace(receipt, replayed=True))
+            first_hash = hashes[0][posting.own]
+        # From here on nothing can fail.
+        for page, page_hashes in zip(pages, hashes, strict=True):
+            self._append(page, page_hashes)
+        world.budgets.take_in(program_id, spent)
+        world.stock.take_in(program_id, taken)
+        if command.request_id:
+            request = request_key(command)
+            self._answered[request] = repeat
+            self.decided[request] = first_hash
         return receipt
 
-    def _chain(self, key: MemberKey, posting: Posting) -> list[bytes]:
-        return chain(self._heads.get(key, GENESIS), posting.entries)
-
-    def _append(self, key: MemberKey, posting: Posting, hashes: Sequence[bytes]) -> None:
-        """Take in the entries of one member's page."""
-        for entry, digest in zip(posting.entries, hashes, strict=True):
-            self._entries.append((entry, digest))
-            self.posted.append(entry)
-            if entry.kind == "PURCHASE":
-                reference = PurchaseRef(entry.member_id, entry.sequence)
-                self._purchases.setdefault(key[0], {})[entry.purchase_id] = reference
-                self._new_purchases.append(
-                    (key[0], entry.purchase_id, entry.member_id, entry.sequence)
-                )
-            self._heads[key] = digest
-        self._due[key] = posting.due_time
-        if posting.entries:  # else nothing was due, perhaps for a member who does not exist
-            self._accounts[key] = posting.account
+    def _append(self, page: Posting, hashes: Sequence[bytes]) -> None:
+        """Take in what is on one member's page."""
+        self._entries.extend(zip(page.entries, hashes, strict=True))
+        self.posted.extend(page.entries)
+        self._world.take_in(page, hashes)
+        key = page_key(page)
+        self._due[key] = page.due_time
+        if not page.entries and key in self._world.accounts:
+            self._redated.add(key)
+        self._warnings.extend((*key, warning, page.now) for warning in page.warnings)
 
     def save(self, cursor: Cursor) -> None:
         """Append what was decided, in key order: no two services wait for each other's new rows."""
@@ -301,20 +193,38 @@ class Batch:
 
     def commit(self, cursor: Cursor) -> None:
         """Change what that changes, and make it durable."""
-        changed = [
+        world = self._world
+        accounts = [
             journal.SavedAccount(
-                key, self._old_versions.get(key, 0), account, self._heads[key], self._due[key]
+                key, world.old_versions.get(key, 0), account, world.heads[key], self._due[key]
             )
-            for key, account in self._accounts.items()
-            if account.version != self._old_versions.get(key, 0)
+            for key, account in world.accounts.items()
+            if account.version != world.old_versions.get(key, 0)
         ]
-        changed.sort(key=lambda saved: saved.key)
+        accounts.sort(key=lambda saved: saved.key)
+        unchanged = self._redated - {saved.key for saved in accounts}
+        changes = journal.Changes(
+            accounts=accounts,
+            purchases=sorted(world.new_purchases),
+            refusals=self._refusals,
+            budgets=world.budgets.changed(),
+            stock=world.stock.changed(),
+            warnings=sorted(self._warnings),
+            due=[(*key, self._due[key]) for key in sorted(unchanged)],
+        )
         self.committing = True
-        budgets = [(*key, self._budgets[key[0]][key[1]]) for key in sorted(self._spent)]
-        unchanged = self._redated - {saved.key for saved in changed}
-        due = [(*key, self._due[key]) for key in sorted(unchanged)]
-        journal.commit(cursor, changed, sorted(self._new_purchases), self._refusals, budgets, due)
+        journal.commit(cursor, changes)
 
 
 def _key_of(sealed: tuple[Entry, bytes]) -> MemberKey:
     return sealed[0].program_id, sealed[0].member_id
+
+
+def _units_taken(pages: Sequence[Posting]) -> Mapping[str, int]:
+    """How the units taken of rewards change, over all pages of a command."""
+    if len(pages) == 1:
+        return pages[0].taken
+    taken: Counter[str] = Counter()
+    for page in pages:
+        taken.update(page.taken)
+    return taken

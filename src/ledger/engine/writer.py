@@ -23,7 +23,8 @@ from psycopg2.extensions import cursor as Cursor
 from ledger.core.commands import name
 from ledger.core.errors import CommitUnknown, Internal, StorageUnavailable
 from ledger.core.model import Entry, Receipt
-from ledger.engine.batch import Batch, Item, Outcome, member_key, request_key
+from ledger.engine.batch import Batch, Item, Outcome
+from ledger.engine.world import member_key, request_key
 from ledger.metrics import PHASES, Metrics
 from ledger.store import journal
 from ledger.store.journal import BatchConflict, MemberKey, RequestKey

@@ -1,6 +1,7 @@
 """The write path's statements: one per table and batch, on one psycopg2 cursor. No business rules.
 
-They are called in this order inside one transaction: `begin`, `find_entries`, `append`, `commit`.
+They are called in this order inside one transaction: `begin`, `lock_clocks`, `find_subjects`,
+`lock_totals`, `find_entries`, `append`, `commit`; those between `begin` and `append` when needed.
 Few messages: each costs a wake-up on both sides, which is more than most statements do. The
 cursor's connection is in autocommit mode, so that BEGIN and COMMIT are statements whose answers can
 be checked. `prepare` readies a new connection: planning the same statements again for every batch
@@ -12,13 +13,15 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Collection, Iterable, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from psycopg2.extensions import cursor as Cursor
 
 from ledger.core.errors import FailedPrecondition, recall
 from ledger.core.model import Account, Entry, PurchaseRef, decode_account, encode
+from ledger.core.posting import Subject, Warning
 from ledger.core.verify import Sealed
+from ledger.store.arrays import array, columns, marks
 from ledger.store.rows import (
     COPY_COLUMNS,
     COPY_NULL,
@@ -35,8 +38,13 @@ MemberKey = tuple[str, str]
 RequestKey = tuple[str, str, str]
 #: (program_id, purchase_id)
 PurchaseKey = tuple[str, str]
-#: (program_id, promotion_id)
-BudgetKey = tuple[str, str]
+#: (program_id, member_id, sequence)
+EntryKey = tuple[str, str, int]
+#: (program_id, promotion_id or reward_id)
+TotalKey = tuple[str, str]
+#: what runs on over all members: points given by promotions with a budget, units taken of rewards
+#: with a stock
+Tally = Literal["budgets", "stock"]
 
 #: bytes handed to the driver at a time; each time it lets go of the interpreter's lock
 _COPY_CHUNK = 1 << 18
@@ -81,6 +89,24 @@ class NewRefusal(NamedTuple):
     create_time: int
 
 
+class Changes(NamedTuple):
+    """What an appended batch changes besides the journal."""
+
+    accounts: Iterable[SavedAccount] = ()
+    #: receipts that were credited: (program_id, purchase_id, member_id, sequence)
+    purchases: Sequence[tuple[str, str, str, int]] = ()
+    refusals: Sequence[NewRefusal] = ()
+    #: (program_id, promotion_id, points given by now)
+    budgets: Sequence[tuple[str, str, int]] = ()
+    #: (program_id, reward_id, units taken by now)
+    stock: Sequence[tuple[str, str, int]] = ()
+    #: (program_id, member_id, what of, when it was recorded in µs)
+    warnings: Sequence[tuple[str, str, Warning, int]] = ()
+    #: (program_id, member_id, µs) of accounts that did not change, but of which it may be noted
+    #: wrongly when time changes them
+    due: Sequence[tuple[str, str, int | None]] = ()
+
+
 class Loaded(NamedTuple):
     """What the database has of the members, requests and receipts that a batch names."""
 
@@ -108,10 +134,10 @@ def begin(
     RETURNING` there. What is looked up is so in a statement of its own, after the locks: a lock
     wait does not refresh the snapshot of the statement that waited. Both travel in one message.
     """
-    keys = _columns(members, 2)
+    keys = columns(members, 2)
     cursor.execute(
-        f"BEGIN; EXECUTE lock_accounts ({_marks(2)}); EXECUTE load ({_marks(7)})",
-        (*keys, *keys, *_columns(requests, 3), *_columns(purchases, 2)),
+        f"BEGIN; EXECUTE lock_accounts ({marks(2)}); EXECUTE load ({marks(7)})",
+        (*keys, *keys, *columns(requests, 3), *columns(purchases, 2)),
     )
     loaded = Loaded({}, {}, {}, {})
     for kind, program_id, member_id, name, sequence, more, digest, text, metadata in cursor:
@@ -133,25 +159,36 @@ def find_held(cursor: Cursor, keys: Collection[MemberKey]) -> set[MemberKey]:
 
     A transaction of its own: what it locks itself, it lets go at once.
     """
-    cursor.execute("EXECUTE find_held (%s, %s)", _columns(keys, 2))
+    cursor.execute("EXECUTE find_held (%s, %s)", columns(keys, 2))
     return {(row[0], row[1]) for row in cursor.fetchall()}
 
 
 def lock_clocks(cursor: Cursor, program_ids: Collection[str]) -> dict[str, tuple[int | None, int]]:
     """Clock (µs) and latest rules version of sandboxes, kept from changing until the commit."""
-    cursor.execute("EXECUTE lock_clocks (%s)", [_array(program_ids)])
+    cursor.execute("EXECUTE lock_clocks (%s)", [array(program_ids)])
     return {row[0]: (optional_instant(row[1]), row[2]) for row in cursor.fetchall()}
 
 
-def lock_budgets(cursor: Cursor, keys: Collection[BudgetKey]) -> dict[BudgetKey, int]:
-    """Points that promotions with a budget have given, kept from changing until the commit."""
-    ordered = _columns(sorted(keys), 2)
-    cursor.execute("EXECUTE lock_budgets (%s, %s)", ordered)
+def lock_totals(cursor: Cursor, tally: Tally, keys: Collection[TotalKey]) -> dict[TotalKey, int]:
+    """Totals of a tally, kept from changing until the commit; what is not there yet begins at 0."""
+    ordered = columns(sorted(keys), 2)
+    lock = f"EXECUTE lock_{tally} (%s, %s)"
+    cursor.execute(lock, ordered)
     if cursor.rowcount < len(keys):
-        cursor.execute(
-            "EXECUTE open_budgets (%s, %s); EXECUTE lock_budgets (%s, %s)", (*ordered, *ordered)
-        )
+        cursor.execute(f"EXECUTE open_{tally} (%s, %s); {lock}", (*ordered, *ordered))
     return {(row[0], row[1]): row[2] for row in cursor.fetchall()}
+
+
+def find_subjects(cursor: Cursor, keys: Collection[EntryKey]) -> dict[EntryKey, Subject]:
+    """The entries that exist of those named, each with the latest entry that is about it."""
+    found: dict[EntryKey, Subject] = {}
+    cursor.execute("EXECUTE find_subjects (%s, %s, %s)", columns(keys, 3))
+    for sequence, *row in cursor:
+        entry = entry_of(row).entry
+        key = (entry.program_id, entry.member_id, sequence)
+        known = found.get(key)
+        found[key] = Subject(entry, None) if known is None else Subject(known.entry, entry)
+    return found
 
 
 def find_entries(
@@ -160,7 +197,7 @@ def find_entries(
     """Entries of (program, member, first, last sequence) ranges, by member and sequence."""
     found: dict[MemberKey, dict[int, Sealed]] = {}
     if ranges:
-        cursor.execute("EXECUTE find_entries (%s, %s, %s, %s)", _columns(ranges, 4))
+        cursor.execute("EXECUTE find_entries (%s, %s, %s, %s)", columns(ranges, 4))
         for row in cursor:
             sealed = entry_of(row)
             found.setdefault((row[0], row[1]), {})[sealed.entry.sequence] = sealed
@@ -180,21 +217,11 @@ def append(cursor: Cursor, entries: Sequence[tuple[Entry, bytes]]) -> None:
         raise BatchConflict(f"{cursor.rowcount} entries were written, {len(entries)} were meant")
 
 
-def commit(
-    cursor: Cursor,
-    accounts: Iterable[SavedAccount],
-    purchases: Sequence[tuple[str, str, str, int]],
-    refusals: Sequence[NewRefusal],
-    budgets: Sequence[tuple[str, str, int]] = (),
-    due: Sequence[tuple[str, str, int | None]] = (),
-) -> None:
+def commit(cursor: Cursor, changes: Changes) -> None:
     """Save what an appended batch changes, and COMMIT; believe only an answer that says so.
 
     All of it travels in one message: a statement that fails keeps the COMMIT from being run. An old
-    account is changed only if it still has the version that was read. Purchases are (program_id,
-    purchase_id, member_id, sequence) of receipts that were credited; budgets (program_id,
-    promotion_id, points given by now); due (program_id, member_id, µs) of accounts that did not
-    change, but of which it may be noted wrongly when time changes them.
+    account is changed only if it still has the version that was read.
 
     A COMMIT that waits for a synchronous replica must not be cancelled: it would report success for
     what is not replicated. That of a failed transaction answers ROLLBACK without an error.
@@ -202,23 +229,25 @@ def commit(
     rows: dict[str, list[tuple[object, ...]]] = {
         "update_accounts": [],
         "insert_accounts": [],
-        "insert_purchases": [*purchases],
-        "insert_refusals": [_refusal_row(refusal) for refusal in refusals],
-        "update_budgets": [*budgets],
-        "update_due": [(*key, _due(instant)) for *key, instant in due],
+        "insert_purchases": [*changes.purchases],
+        "insert_refusals": [_refusal_row(refusal) for refusal in changes.refusals],
+        "update_budgets": [*changes.budgets],
+        "update_stock": [*changes.stock],
+        "insert_warnings": [_warning_row(*new) for new in changes.warnings],
+        "update_due": [(*key, _due(instant)) for *key, instant in changes.due],
     }
-    for saved in accounts:
+    for saved in changes.accounts:
         row = _account_row(saved)
         if saved.old_version:
             rows["update_accounts"].append((*row, saved.old_version))
         else:
             rows["insert_accounts"].append(row)
-    message, columns = [], []
+    message, values = [], []
     for statement, meant in rows.items():
         if meant:
-            message.append(f"EXECUTE {statement} ({_marks(len(meant[0]))})")
-            columns += _columns(meant, len(meant[0]))
-    cursor.execute("; ".join([*message, "SET LOCAL statement_timeout = 0; COMMIT"]), columns)
+            message.append(f"EXECUTE {statement} ({marks(len(meant[0]))})")
+            values += columns(meant, len(meant[0]))
+    cursor.execute("; ".join([*message, "SET LOCAL statement_timeout = 0; COMMIT"]), values)
     if cursor.statusmessage != "COMMIT":
         raise BatchConflict(f"COMMIT was answered with {cursor.statusmessage}")
 
@@ -253,35 +282,15 @@ def _refusal_row(new: NewRefusal) -> tuple[object, ...]:
     )
 
 
-def _marks(count: int) -> str:
-    return ", ".join(["%s"] * count)
-
-
-def _columns(rows: Collection[Sequence[object]], width: int) -> list[str]:
-    """Rows turned into one array literal per column."""
-    if not rows:
-        return ["{}"] * width
-    return [_array(column) for column in zip(*rows, strict=True)]
-
-
-def _array(values: Collection[object]) -> str:
-    """An array literal of texts (or None) or of integers.
-
-    One constant is much quicker to parse than an ARRAY[…] of many. Control characters, which no
-    value contains, mark the places where quotes must not be escaped. Raises ValueError for a value
-    that does: it would move all values after it.
-    """
-    if not values:
-        return "{}"
-    if isinstance(next(iter(values)), int):
-        return "{" + ",".join(map(str, values)) + "}"
-    nulls = 0
-    if None in values:
-        nulls = sum(value is None for value in values)
-        values = ["\x02" if value is None else value for value in values]
-    texts = "\x01".join(values)  # type: ignore[arg-type]
-    if texts.count("\x01") != len(values) - 1 or texts.count("\x02") != nulls:
-        raise ValueError("a value contains a control character")
-    escaped = texts.replace("\\", "\\\\").replace('"', '\\"')
-    quoted = '{"' + escaped.replace("\x01", '","') + '"}'
-    return quoted.replace('"\x02"', "NULL")
+def _warning_row(
+    program_id: str, member_id: str, warning: Warning, create_time: int
+) -> tuple[object, ...]:
+    return (
+        program_id,
+        member_id,
+        sql_instant(warning.expire_time),
+        warning.days,
+        warning.points,
+        "t" if warning.inactivity else "f",
+        sql_instant(create_time),
+    )

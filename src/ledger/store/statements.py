@@ -5,10 +5,35 @@ One multi-row statement per table and batch: each takes one array per column.
 
 from __future__ import annotations
 
-from ledger.store.rows import ENTRY_COLUMNS
+from ledger.store.rows import COPY_COLUMNS, ENTRY_COLUMNS
 
 #: Fails the transaction unless every row that was meant has been written.
 _REQUIRED = "SELECT require_rows((SELECT count(*) FROM written), cardinality($1))"
+
+
+def _tally(name: str, table: str, key: str, total: str) -> str:
+    """The statements for a table of totals that run on over all members."""
+    return f"""
+PREPARE lock_{name} (text[], text[]) AS
+SELECT t.program_id, t.{key}, t.{total}
+FROM unnest($1, $2) AS k (program_id, {key}) JOIN {table} t USING (program_id, {key})
+ORDER BY t.program_id, t.{key} FOR UPDATE OF t;
+
+PREPARE open_{name} (text[], text[]) AS
+INSERT INTO {table} (program_id, {key}, {total})
+SELECT program_id, {key}, 0 FROM unnest($1, $2) AS k (program_id, {key})
+ON CONFLICT DO NOTHING;
+
+PREPARE update_{name} (text[], text[], bigint[]) AS
+WITH written AS (
+    UPDATE {table} t SET {total} = n.{total}
+    FROM unnest($1, $2, $3) AS n (program_id, {key}, {total})
+    WHERE t.program_id = n.program_id AND t.{key} = n.{key}
+    RETURNING 1
+)
+{_REQUIRED};
+"""
+
 
 PREPARE = f"""
 -- A batch looks up a handful of rows in tables of millions: always by index, whatever the planner
@@ -38,17 +63,8 @@ SELECT p.program_id, p.clock_time,
     (SELECT max(r.version) FROM rules_versions r WHERE r.program_id = p.program_id)
 FROM programs p WHERE p.program_id = ANY($1) ORDER BY p.program_id FOR SHARE OF p;
 
-PREPARE lock_budgets (text[], text[]) AS
-SELECT b.program_id, b.promotion_id, b.spent
-FROM unnest($1, $2) AS k (program_id, promotion_id)
-JOIN promotion_budgets b USING (program_id, promotion_id)
-ORDER BY b.program_id, b.promotion_id FOR UPDATE OF b;
-
-PREPARE open_budgets (text[], text[]) AS
-INSERT INTO promotion_budgets (program_id, promotion_id, spent)
-SELECT program_id, promotion_id, 0 FROM unnest($1, $2) AS k (program_id, promotion_id)
-ON CONFLICT DO NOTHING;
-
+{_tally("budgets", "promotion_budgets", "promotion_id", "spent")}
+{_tally("stock", "rewards_stock", "reward_id", "taken")}
 -- Members ($1, $2), requests ($3, $4, $5), purchases ($6, $7): whatever there is of them.
 PREPARE load (text[], text[], text[], text[], text[], text[], text[]) AS
 WITH r AS MATERIALIZED (
@@ -76,6 +92,22 @@ FROM unnest($1, $2, $3, $4) AS k (program_id, member_id, first, last)
 JOIN entries e ON e.program_id = k.program_id AND e.member_id = k.member_id
     AND e.sequence BETWEEN k.first AND k.last;
 
+-- Entries that commands are about, each followed by the latest entry that is about it, if any.
+PREPARE find_subjects (text[], text[], bigint[]) AS
+SELECT k.sequence, {ENTRY_COLUMNS}
+FROM unnest($1, $2, $3) AS k (program_id, member_id, sequence)
+CROSS JOIN LATERAL (
+    SELECT {COPY_COLUMNS} FROM entries s
+    WHERE s.program_id = k.program_id AND s.member_id = k.member_id AND s.sequence = k.sequence
+    UNION ALL (
+        SELECT {COPY_COLUMNS} FROM entries s
+        WHERE s.program_id = k.program_id AND s.member_id = k.member_id
+            AND s.subject_sequence = k.sequence
+        ORDER BY s.sequence DESC LIMIT 1
+    )
+) AS e
+ORDER BY e.sequence;
+
 PREPARE update_accounts (
     text[], text[], bigint[], bigint[], bigint[], text[], text[], timestamptz[], text[], text[],
     bigint[]
@@ -101,15 +133,6 @@ WITH written AS (
         decode(head, 'hex')
     FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) AS n (program_id, member_id, version,
         available, held, tier_id, status, due_at, state, head)
-    RETURNING 1
-)
-{_REQUIRED};
-
-PREPARE update_budgets (text[], text[], bigint[]) AS
-WITH written AS (
-    UPDATE promotion_budgets b SET spent = n.spent
-    FROM unnest($1, $2, $3) AS n (program_id, promotion_id, spent)
-    WHERE b.program_id = n.program_id AND b.promotion_id = n.promotion_id
     RETURNING 1
 )
 {_REQUIRED};
@@ -141,4 +164,12 @@ WITH written AS (
     RETURNING 1
 )
 {_REQUIRED};
+
+-- Warnings that were recorded before stay as they are.
+PREPARE insert_warnings (
+    text[], text[], timestamptz[], integer[], bigint[], boolean[], timestamptz[]
+) AS
+INSERT INTO expiry_warnings (program_id, member_id, expire_time, days, points, inactivity,
+    create_time)
+SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING;
 """
