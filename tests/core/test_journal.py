@@ -135,6 +135,7 @@ OTHER = {
     "fingerprint": "00" * 16,
     "consequences": 9,
     "cause_sequence": 97,
+    "subject_sequence": 96,
     "purchase_id": "p-99",
     "rules_version": 96,
     "actor": "mallory",

@@ -76,10 +76,13 @@ def decide(account: Account | None, command: Command, context: Context) -> Posti
     settle(posting)
     if isinstance(command, Settle):
         return posting
+    write = _WRITES.get(type(command))
+    if write is None:
+        raise TypeError(f"no rule decides {type(command).__name__}")
     if account is None and not isinstance(command, _OPENING):
         raise MemberNotFound(member_id=command.member_id, program_id=command.program_id)
     posting.own = len(posting.entries)
-    _WRITES[type(command)](posting, command, context)
+    write(posting, command, context)
     # What comes back past its date expires now; what was earned then, when it would have.
     settle(posting, None if isinstance(command, _DATED) else posting.now)
     posting.close(command)

@@ -5,13 +5,15 @@ English. Everything is told from the entries themselves, so that a repeated answ
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from functools import lru_cache
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from ledger.core.explain import tier_name
-from ledger.core.instants import date_of, local_day
-from ledger.core.model import Balance, Entry
+from ledger.core.instants import SECOND, date_of, local_day
+from ledger.core.model import DEBT, Balance, Entry
 from ledger.core.money import format_minor
 from ledger.core.program import Program
 from ledger.core.status import Missing, TierStatus
@@ -39,13 +41,82 @@ def messages(
 
 def _about(entry: Entry, program: Program) -> str:
     """One line about an entry; empty when there is nothing to say of it."""
-    if entry.kind == "ENROLLED":
-        return "Welcome."
-    if entry.kind == "TIER_CHANGE":
-        return _tier_change(entry, program)
-    if entry.kind in ("PURCHASE", "ACTIVITY", "BONUS"):
-        return _earned(entry, program)
-    return ""
+    told = _TOLD.get(entry.kind)
+    return told(entry, program) if told is not None else ""
+
+
+def _enrolled(entry: Entry, program: Program) -> str:
+    return "Welcome."
+
+
+def _held(entry: Entry, program: Program) -> str:
+    hold = entry.data.hold
+    assert hold is not None
+    return (
+        f"{_subject(entry, hold.points, program)} held until {_moment(hold.expire_time, program)}."
+    )
+
+
+def _redeemed(entry: Entry, program: Program) -> str:
+    redemption = entry.data.redemption
+    assert redemption is not None
+    what = _subject(entry, redemption.points, program)
+    if entry.data.reward_id:
+        return f"{what} for {redemption.points} {_points(redemption.points)}."
+    if redemption.value is None:
+        return f"{what} spent."
+    return f"{what} spent, worth {format_minor(redemption.value, program.currency)}."
+
+
+def _released(entry: Entry, program: Program) -> str:
+    if entry.points:
+        return f"{entry.points:+} {_points(entry.points)} that were held."
+    return f"{_subject(entry, 0, program)} is held no longer."
+
+
+def _reversed(entry: Entry, program: Program) -> str:
+    return f"{entry.points:+} {_points(entry.points)} given back."
+
+
+def _returned(entry: Entry, program: Program) -> str:
+    points, forgiven = entry.points, entry.data.forgiven_points
+    if entry.debit_account == DEBT:
+        return f"{-points} {_points(points)} owed: what comes in next pays them."
+    parts = []
+    if points or not forgiven:
+        parts.append(f"{points:+} {_points(points)} for the return." if points else "Returned.")
+    if forgiven:
+        parts.append(f"{forgiven} {_points(forgiven)} that were spent already are let go.")
+    return " ".join(parts)
+
+
+def _paid(entry: Entry, program: Program) -> str:
+    return f"{entry.points:+} {_points(entry.points)} for what was owed."
+
+
+def _adjusted(entry: Entry, program: Program) -> str:
+    return f"{entry.points:+} {_points(entry.points)} ({entry.data.reason_code})."
+
+
+def _transferred(entry: Entry, program: Program) -> str:
+    return f"{entry.points:+} {_points(entry.points)} handed over."
+
+
+def _expired(entry: Entry, program: Program) -> str:
+    return f"{entry.points:+} {_points(entry.points)} past their date." if entry.points else ""
+
+
+def _status(entry: Entry, program: Program) -> str:
+    return f"The membership is {entry.data.status.lower().replace('_', ' ')} now."
+
+
+def _subject(entry: Entry, points: int, program: Program) -> str:
+    """What is held or redeemed: a reward by its name, else points."""
+    reward_id = entry.data.reward_id
+    if not reward_id:
+        return f"{points} {_points(points)}"
+    reward = program.versions[entry.rules_version - 1].rules.reward(reward_id)
+    return reward_id if reward is None else reward.name
 
 
 def _earned(entry: Entry, program: Program) -> str:
@@ -95,8 +166,31 @@ def _tier_change(entry: Entry, program: Program) -> str:
     return f"{words.get(why.reason, f'You are now {name}')}{lasting}."
 
 
+#: what tells of an entry, by its kind
+_TOLD: Final[Mapping[str, Callable[[Entry, Program], str]]] = {
+    "ENROLLED": _enrolled,
+    "PURCHASE": _earned,
+    "ACTIVITY": _earned,
+    "BONUS": _earned,
+    "TIER_CHANGE": _tier_change,
+    "HOLD": _held,
+    "CAPTURE": _redeemed,
+    "REDEMPTION": _redeemed,
+    "RELEASE": _released,
+    "REDEMPTION_REVERSAL": _reversed,
+    "RETURN": _returned,
+    "DEBT_PAYMENT": _paid,
+    "ADJUSTMENT": _adjusted,
+    "TRANSFER_OUT": _transferred,
+    "EXPIRY": _expired,
+    "STATUS_CHANGE": _status,
+}
+
+
 def _balance(balance: Balance, program: Program) -> str:
-    waiting = f", {balance.pending} more to come" if balance.pending else ""
+    waiting = f", {balance.held} held" if balance.held else ""
+    waiting += f", {balance.pending} more to come" if balance.pending else ""
+    waiting += f", {balance.debt} owed" if balance.debt else ""
     lot = balance.next_expiry
     if lot is None or lot.expire_time is None:
         return f"Balance {balance.available}{waiting}."
@@ -141,6 +235,12 @@ def _date(instant: int, program: Program) -> str:
 def _date_in(instant: int, zone: ZoneInfo) -> str:
     local = date_of(local_day(instant, zone))
     return f"{local.day} {_MONTHS[local.month - 1]} {local.year}"
+
+
+def _moment(instant: int, program: Program) -> str:
+    """The minute in which something ends: `14:05 on 3 May 2026`."""
+    local = datetime.fromtimestamp(instant // SECOND, program.zone)
+    return f"{local:%H:%M} on {_date(instant, program)}"
 
 
 def _last_day(instant: int, program: Program) -> str:

@@ -13,15 +13,10 @@ import msgspec
 
 from ledger.core.apply import JournalCorrupt, apply, check_balances
 from ledger.core.chain import GENESIS, entry_hash
-from ledger.core.model import AVAILABLE, PENDING, Account, Entry, decode_account, encode
+from ledger.core.lifecycle import Finding, Lifecycle
+from ledger.core.model import AVAILABLE, HELD, PENDING, Account, Entry, decode_account, encode
 
-
-class Finding(NamedTuple):
-    """Something that contradicts the journal. sequence 0 = the account as a whole."""
-
-    check: str
-    sequence: int
-    detail: str
+__all__ = ["Finding", "Sealed", "StoredAccount", "Verified", "verify_member"]
 
 
 class Sealed(NamedTuple):
@@ -61,6 +56,7 @@ def verify_member(journal: Iterable[Sealed], stored: StoredAccount | None) -> Ve
     """
     findings: list[Finding] = []
     account = Account()
+    lifecycle = Lifecycle()
     previous = GENESIS
     expected: list[int] = []  # cause_sequence of the entries that must follow
     folding = True
@@ -81,6 +77,7 @@ def verify_member(journal: Iterable[Sealed], stored: StoredAccount | None) -> Ve
                 account = apply(account, entry)
                 check_balances(account, entry)
                 findings.extend(_check_lots(account, entry.sequence))
+                findings.extend(lifecycle.check(entry, account))
             except JournalCorrupt as corrupt:
                 findings.append(Finding(corrupt.check, corrupt.sequence, corrupt.detail))
                 folding = False
@@ -88,6 +85,7 @@ def verify_member(journal: Iterable[Sealed], stored: StoredAccount | None) -> Ve
         detail = f"{len(expected)} entries of its request are missing at the end of the journal"
         findings.append(Finding("group", expected[0], detail))
     if folding:
+        findings.extend(lifecycle.finish())
         findings.extend(_check_account(account, previous, stored))
     return Verified(count, previous, account, findings)
 
@@ -119,6 +117,7 @@ def _check_lots(account: Account, sequence: int) -> list[Finding]:
     for name, balance, lots in (
         (AVAILABLE, account.available, account.lots),
         (PENDING, account.pending, account.pending_lots),
+        (HELD, account.held, [lot for hold in account.holds for lot in hold.lots]),
     ):
         total = sum(lot.points for lot in lots)
         if total != balance or balance < 0:
