@@ -1,8 +1,9 @@
 """Posts what time has made due: found by `due_at`, submitted as ordinary commands.
 
 Nothing depends on it being on time: reads compute what is due, and every command posts it before
-its own. It is here so that the journal, the books and the feed hear of it too. Any number of
-replicas may run it; posting twice posts nothing more.
+its own. It is here so that the journal, the books and the feed hear of it too, and that it is noted
+whom to warn of what will expire, which is no entry. Any number of replicas may run it; posting
+twice posts nothing more.
 """
 
 from __future__ import annotations
@@ -90,24 +91,23 @@ class Scheduler:
     async def _settle(self, program_id: str, until: int) -> int:
         """Post what is due in a program; members that fail are left alone for a while."""
         posted = 0
+        before: list[str] = []
         while True:
             left_alone = self._left_alone(program_id)
             found = await self._engine.query(
                 queries.read_due, program_id, until, _BATCH + len(left_alone)
             )
             members = [member for member in found if member not in left_alone]
-            if not members:
-                return posted
+            if not members or members == before:
+                return posted  # a clock that stepped back: what was due is not, or not yet
+            before = members
             outcomes = await _settle_all(self._engine, program_id, members, _ACTOR)
-            before = posted
             for member, outcome in zip(members, outcomes, strict=True):
                 if isinstance(outcome, int):
                     posted += outcome
                 else:
                     log.error("member can not be settled", reason=outcome.reason)
                     self._failed[program_id, member] = time.monotonic() + _RETRY_SECONDS
-            if posted == before:
-                return posted  # a clock that stepped back: what was due is not, or not yet
 
     def _left_alone(self, program_id: str) -> set[str]:
         now = time.monotonic()

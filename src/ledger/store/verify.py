@@ -2,17 +2,14 @@
 
 Members are walked in key order in chunks; each chunk is folded again from its entries by
 core.verify and compared with the accounts, and the receipts credited are compared with the
-entries. At the end the totals of each program must agree: what the accounts hold is what the
-journal moved there, and all ledger accounts together are zero.
+entries. What must hold over all members together is checked at the end (`totals`).
 """
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,30 +18,19 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from ledger.core.model import AVAILABLE, PENDING
 from ledger.core.verify import Sealed, StoredAccount, verify_member
 from ledger.store.database import open_database
 from ledger.store.journal import MemberKey
 from ledger.store.programs import load_program
 from ledger.store.queries import ACCOUNT_COLUMNS, stored_account
 from ledger.store.rows import ENTRY_COLUMNS, sealed_of
+from ledger.store.totals import Finding, Sums, check_totals
 
 _CHUNK_MEMBERS = 1_000
 _FETCH_ROWS = 5_000
-_PROMOTION = "promotion:"
 #: below every key, above every key
 _LOWEST = ("", "")
 _HIGHEST = ("\U0010ffff", "")
-
-
-class Finding(NamedTuple):
-    """Something stored that contradicts the journal. sequence 0 = not one entry's fault."""
-
-    check: str
-    program_id: str
-    member_id: str
-    sequence: int
-    detail: str
 
 
 @dataclass
@@ -57,10 +43,6 @@ class Report:
     #: points per program and ledger account
     totals: dict[str, dict[str, int]] = field(default_factory=dict)
     seconds: float = 0.0
-
-
-#: (program_id, rules version, promotion_id)
-Promoted = tuple[str, int, str]
 
 
 class _Task(NamedTuple):
@@ -77,9 +59,7 @@ class _Part(NamedTuple):
     members: int
     entries: int
     findings: list[Finding]
-    moved: Counter[tuple[str, str]]
-    held: Counter[tuple[str, str]]
-    promoted: Counter[Promoted]
+    sums: Sums
 
 
 def verify(
@@ -95,9 +75,7 @@ def verify(
     """
     began = time.monotonic()
     report = Report()
-    moved: Counter[tuple[str, str]] = Counter()
-    held: Counter[tuple[str, str]] = Counter()
-    promoted: Counter[Promoted] = Counter()
+    sums = Sums()
     database = open_database(url, pool_size=1, application_name="ledger-verify")
     try:
         with _snapshot(database) as (connection, snapshot):
@@ -109,19 +87,14 @@ def verify(
                 report.members += part.members
                 report.entries += part.entries
                 report.findings.extend(part.findings)
-                moved.update(part.moved)
-                held.update(part.held)
-                promoted.update(part.promoted)
+                sums.add(part.sums)
                 if progress is not None:
                     progress(report.members, max(total, report.members))
-            report.findings.extend(_check_outcomes(connection, program_id))
-            report.findings.extend(_check_rules(connection, program_id))
-            report.findings.extend(_check_budgets(connection, program_id, promoted))
+            report.findings.extend(check_totals(connection, program_id, sums))
     finally:
         database.dispose()
-    report.findings.extend(_check_totals(moved, held))
     report.findings.sort()
-    for (program, account), points in sorted(moved.items()):
+    for (program, account), points in sorted(sums.moved.items()):
         report.totals.setdefault(program, {})[account] = points
     report.seconds = time.monotonic() - began
     return report
@@ -184,7 +157,7 @@ def _verify_chunk(task: _Task) -> _Part:
     if database is None:
         database = open_database(task.url, pool_size=1, application_name="ledger-verify")
         _databases[task.url] = database
-    part = _Part(0, 0, [], Counter(), Counter(), Counter())
+    part = _Part(0, 0, [], Sums())
     with _snapshot(database, task.snapshot) as (connection, _):
         accounts = _read_accounts(connection, task)
         journals = groupby(_read_entries(connection, task), _key_of)
@@ -213,17 +186,10 @@ def _verify_journals(
     members = entry_count = 0
     for key, journal in journals:
         members += 1
-        program_id = key[0]
         entries = list(journal)
         for sealed in entries:
             entry = sealed.entry
-            if entry.points:
-                part.moved[program_id, entry.debit_account] -= abs(entry.points)
-                part.moved[program_id, entry.credit_account] += abs(entry.points)
-            for line in entry.data.breakdown:
-                if line.rule.startswith(_PROMOTION):
-                    promotion_id = line.rule.removeprefix(_PROMOTION)
-                    part.promoted[program_id, entry.rules_version, promotion_id] += line.points
+            part.sums.add_entry(entry)
             if entry.kind == "PURCHASE":
                 receipt = (*key, entry.purchase_id, entry.sequence)
                 if receipt in receipts:
@@ -232,10 +198,8 @@ def _verify_journals(
                     detail = f"purchase {entry.purchase_id} is not in the list of receipts"
                     part.findings.append(Finding("purchases", *key, entry.sequence, detail))
         stored = accounts.pop(key, None)
-        if stored is not None:
-            part.held[program_id, AVAILABLE] += stored.available
         verified = verify_member(entries, stored)
-        part.held[program_id, PENDING] += verified.account.pending
+        part.sums.add_account(key[0], stored, verified.account)
         part.findings.extend(
             Finding(found.check, *key, found.sequence, found.detail) for found in verified.findings
         )
@@ -286,84 +250,3 @@ def _bounds(task: _Task) -> tuple[Any, ...]:
 
 def _key_of(sealed: Sealed) -> MemberKey:
     return sealed.entry.program_id, sealed.entry.member_id
-
-
-def _check_outcomes(connection: sa.Connection, program_id: str | None) -> list[Finding]:
-    """A request id has one outcome: it posted entries or was refused, never both."""
-    rows = connection.exec_driver_sql(
-        "SELECT e.program_id, e.member_id, e.sequence, e.request_id FROM refusals r"
-        " JOIN entries e USING (program_id, member_id, request_id)"
-        " WHERE %s::text IS NULL OR program_id = %s",
-        (program_id, program_id),
-    )
-    return [
-        Finding("outcome", row[0], row[1], row[2], f"request {row[3]} was also refused")
-        for row in rows
-    ]
-
-
-def _check_rules(connection: sa.Connection, program_id: str | None) -> list[Finding]:
-    """The program and the rules version that an entry was decided under are there."""
-    rows = connection.exec_driver_sql(
-        "SELECT e.program_id, e.rules_version FROM entries e"
-        " WHERE %s::text IS NULL OR e.program_id = %s EXCEPT SELECT r.program_id, r.version"
-        " FROM rules_versions r JOIN programs p USING (program_id)",
-        (program_id, program_id),
-    )
-    return [
-        Finding("rules", row[0], "", 0, f"entries name rules version {row[1]}, which is not there")
-        for row in rows
-    ]
-
-
-def _check_budgets(
-    connection: sa.Connection, program_id: str | None, promoted: Counter[Promoted]
-) -> list[Finding]:
-    """What a promotion has drawn on its budget is what entries say, while it had one."""
-    rows = connection.exec_driver_sql(
-        "SELECT program_id, promotion_id, spent FROM promotion_budgets"
-        " WHERE %s::text IS NULL OR program_id = %s",
-        (program_id, program_id),
-    )
-    noted = {(row[0], row[1]): int(row[2]) for row in rows}
-    versions = connection.exec_driver_sql(
-        "SELECT program_id, version, document FROM rules_versions WHERE program_id = ANY(%s)",
-        (list({program for program, _, _ in promoted}),),
-    )
-    with_budget = {
-        (row[0], row[1], promotion["id"])
-        for row in versions
-        for promotion in json.loads(row[2]).get("promotions", ())
-        if promotion.get("budget") is not None
-    }
-    given: Counter[tuple[str, str]] = Counter()
-    for (program, version, promotion_id), points in promoted.items():
-        if (program, version, promotion_id) in with_budget:
-            given[program, promotion_id] += points
-    return [
-        Finding(
-            "budget",
-            program,
-            "",
-            0,
-            f"promotion {promotion_id} has drawn {noted.get((program, promotion_id), 0)} on its"
-            f" budget, entries say {given[program, promotion_id]}",
-        )
-        for program, promotion_id in sorted(noted.keys() | given.keys())
-        if noted.get((program, promotion_id), 0) != given[program, promotion_id]
-    ]
-
-
-def _check_totals(moved: Counter[tuple[str, str]], held: Counter[tuple[str, str]]) -> list[Finding]:
-    findings = []
-    for program_id in sorted({program_id for program_id, _ in moved}):
-        total = sum(points for (program, _), points in moved.items() if program == program_id)
-        if total:
-            detail = f"all ledger accounts together hold {total} points, not 0"
-            findings.append(Finding("trial_balance", program_id, "", 0, detail))
-        for name in (AVAILABLE, PENDING):
-            key = (program_id, name)
-            if moved[key] != held[key]:
-                detail = f"{name}: the journal moved {moved[key]}, the accounts hold {held[key]}"
-                findings.append(Finding("trial_balance", program_id, "", 0, detail))
-    return findings
