@@ -92,6 +92,8 @@ class Settings(BaseSettings):
     batch_limit: int = Field(default=1_000, ge=1, le=10_000)
     #: between two looks for what has fallen due; 0: other servers look
     scheduler_seconds: float = Field(default=1.0, ge=0, le=3600)
+    #: service processes that share both ports
+    workers: int = Field(default=1, ge=1, le=64)
     #: accept a database that could lose what was confirmed; for tests only
     allow_unsafe_database: bool = False
 

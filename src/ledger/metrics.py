@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import operator
 from bisect import bisect_left
 from collections import Counter as Counts
-from collections.abc import Iterator
-from itertools import accumulate
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import accumulate, chain
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
@@ -16,6 +17,7 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
 
 from ledger import __version__
 
@@ -36,6 +38,16 @@ COMMANDS = (
 OUTCOMES = ("ok", "replayed", "refused", "error")
 PHASES = ("load", "decide", "save", "commit")
 RETRY_CAUSES = ("conflict", "lock_timeout", "connection", "bisect")
+
+#: types of what only ever grows, and can be added up over processes
+_CUMULATIVE = ("counter", "histogram")
+#: what other values of several processes come to; all others: the largest
+_TOGETHER: Mapping[str, Callable[[float, float], float]] = {
+    "ledger_queue_depth": operator.add,
+    "ledger_database_up": min,
+}
+#: what says something about a process alone
+_OF_PROCESS = "process_"
 
 
 class Tally:
@@ -202,3 +214,57 @@ class Metrics:
     def know_method(self, service: str, method: str) -> CallMeter:
         """The meter of a method, which from now on is shown, at 0."""
         return self._tallies.calls.setdefault((service, method), CallMeter())
+
+
+class Exposition(CollectorRegistry):
+    """Metrics that were collected before, as something to show."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        super().__init__()
+        self._families = list(families)
+
+    def collect(self) -> Iterator[Metric]:
+        return iter(self._families)
+
+
+def merged(measured: Mapping[int, Iterable[Metric]], kept: Iterable[Metric] = ()) -> list[Metric]:
+    """The metrics of a service of several processes, by number, as if it were one.
+
+    What counts is added up, with what was `kept` of processes that have ended. Metrics of a process
+    are shown for each, with a label `worker`.
+    """
+    families: dict[str, Metric] = {}
+    values: dict[str, dict[tuple[str, frozenset[tuple[str, str]]], Sample]] = {}
+    for number, family in chain(
+        ((0, family) for family in kept),
+        ((number, family) for number, shown in measured.items() for family in shown),
+    ):
+        into = values.setdefault(family.name, {})
+        families.setdefault(family.name, Metric(family.name, family.documentation, family.type))
+        for sample in family.samples:
+            if family.name.startswith(_OF_PROCESS):
+                labels = {**sample.labels, "worker": str(number)}
+                sample = Sample(sample.name, labels, sample.value)
+            key = sample.name, frozenset(sample.labels.items())
+            if (other := into.get(key)) is not None:
+                value = _combine(family, sample.name)(other.value, sample.value)
+                sample = Sample(sample.name, sample.labels, value)
+            into[key] = sample
+    for name, family in families.items():
+        family.samples = list(values[name].values())
+    return list(families.values())
+
+
+def lasting(families: Iterable[Metric]) -> list[Metric]:
+    """What still counts of a process when it has ended, so that sums do not become smaller."""
+    return [
+        family
+        for family in families
+        if family.type in _CUMULATIVE and not family.name.startswith(_OF_PROCESS)
+    ]
+
+
+def _combine(family: Metric, name: str) -> Callable[[float, float], float]:
+    if name.endswith("_created"):
+        return min
+    return operator.add if family.type in _CUMULATIVE else _TOGETHER.get(family.name, max)

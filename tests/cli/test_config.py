@@ -23,6 +23,7 @@ def test_defaults() -> None:
     assert settings.grpc_address == "127.0.0.1:50051"
     assert settings.http_address == "127.0.0.1:8080"
     assert (settings.queue_limit, settings.batch_limit) == (10_000, 1_000)
+    assert settings.workers == 1
 
 
 def test_flags_go_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,10 +41,12 @@ def serving(environment: dict[str, str], log: Path) -> Iterator[ServiceProcess]:
         yield service
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_service_that_is_told_to_stop_under_load_loses_nothing_it_accepted(
-    database_url: str, tmp_path: Path
+    workers: str, database_url: str, tmp_path: Path
 ) -> None:
-    with serving({"LEDGER_DATABASE_URL": database_url}, tmp_path / "log") as service:
+    environment = {"LEDGER_DATABASE_URL": database_url, "LEDGER_WORKERS": workers}
+    with serving(environment, tmp_path / "log") as service:
         load = Load(service.grpc_address, seed=5)
         with load.running(), impatient_clients(service.grpc_address) as answers:
             load.wait_for_answers(100)

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ledger.config import Settings
-    from ledger.rpc.serve import Server
+    from ledger.rpc.options import ServeOptions
+
+    #: gets the ports of gRPC and HTTP
+    OnReady = Callable[[int, int], None]
 
 
 def serve(
@@ -98,6 +101,16 @@ def serve(
             rich_help_panel="Operation",
         ),
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            metavar="N",
+            help="Processes that share both ports, for more than one processor; each has "
+            "connections, queues and batches of its own. Default: LEDGER_WORKERS, else 1.",
+            rich_help_panel="Operation",
+        ),
+    ] = None,
     allow_unsafe_database: options.AllowUnsafeDatabase = None,
     json: Annotated[
         bool,
@@ -134,6 +147,7 @@ def serve(
         queue_limit=queue_limit,
         batch_limit=batch_limit,
         scheduler_seconds=scheduler_seconds,
+        workers=workers,
         allow_unsafe_database=allow_unsafe_database,
     )
     if demo_file is not None:
@@ -143,9 +157,9 @@ def serve(
         _serve(chosen, url, _when_ready(chosen, demo, demo_file, json))
 
 
-def _serve(chosen: Settings, url: str, on_ready: Callable[[Server], None]) -> None:
+def _serve(chosen: Settings, url: str, on_ready: OnReady) -> None:
     from ledger.cli.failure import CommandFailed
-    from ledger.rpc.serve import ServeOptions, run
+    from ledger.rpc.options import ServeOptions
     from ledger.store.migrate import migrate
 
     if chosen.database_url is None:
@@ -160,7 +174,12 @@ def _serve(chosen: Settings, url: str, on_ready: Callable[[Server], None]) -> No
         allow_unsafe_database=chosen.allow_unsafe_database,
     )
     try:
-        run(options, on_ready)
+        if chosen.workers > 1:
+            _serve_in_workers(chosen, options, on_ready)
+        else:
+            from ledger.rpc.serve import run
+
+            run(options, lambda server: on_ready(server.grpc_port, server.http_port))
     except OSError as error:  # a port that is taken, or not ours to have
         raise CommandFailed(
             str(error).partition(": Failed")[0],
@@ -169,20 +188,56 @@ def _serve(chosen: Settings, url: str, on_ready: Callable[[Server], None]) -> No
         ) from None
 
 
-def _when_ready(
-    chosen: Settings, demo: bool, demo_file: Path | None, json: bool
-) -> Callable[[Server], None]:
+def _serve_in_workers(chosen: Settings, options: ServeOptions, on_ready: OnReady) -> None:
+    """Have workers serve. What they would all refuse is refused before they are started."""
+    import asyncio
+    import sys
+    from dataclasses import replace
+
+    from ledger.cli.failure import CommandFailed
+    from ledger.cli.worker import Setup
+    from ledger.config import split_address
+    from ledger.rpc.workers import WorkerFailed, Workers, reserved
+    from ledger.store.database import open_database
+    from ledger.store.migrate import require_current
+
+    unsafe = options.allow_unsafe_database
+    database = open_database(options.database_url, pool_size=1, allow_unsafe=unsafe)
+    try:
+        require_current(database)
+    finally:
+        database.dispose()
+    with (
+        reserved(options.grpc_address, "gRPC") as grpc_address,
+        reserved(options.http_address, "HTTP") as http_address,
+    ):
+        ports = split_address(grpc_address)[1], split_address(http_address)[1]
+        options = replace(
+            options, grpc_address=grpc_address, http_address=http_address, share_ports=True
+        )
+        setup = Setup(options, chosen.log_format, chosen.log_level)
+        command = (sys.executable, "-m", "ledger.cli.worker")
+        workers = Workers(chosen.workers, command, setup, lambda: on_ready(*ports))
+        try:
+            asyncio.run(workers.run())
+        except WorkerFailed as error:
+            raise CommandFailed(
+                str(error), reason="WORKER_FAILED", advice="What it said is above."
+            ) from None
+
+
+def _when_ready(chosen: Settings, demo: bool, demo_file: Path | None, json: bool) -> OnReady:
     """What to do once both ports answer. It must not hold up the server, which calls it."""
     from threading import Thread
 
     from ledger.cli import output, welcome
     from ledger.config import split_address
 
-    def ready(server: Server) -> None:
+    def ready(grpc_port: int, http_port: int) -> None:
         grpc_host, _ = split_address(chosen.grpc_address)
         http_host, _ = split_address(chosen.http_address)
         addresses = welcome.Addresses(
-            welcome.join(grpc_host, server.grpc_port), welcome.join(http_host, server.http_port)
+            welcome.join(grpc_host, grpc_port), welcome.join(http_host, http_port)
         )
         if json:
             output.print_json({"grpcAddress": addresses.grpc, "httpAddress": addresses.http})

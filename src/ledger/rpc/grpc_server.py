@@ -27,7 +27,6 @@ from ledger.rpc.dispatch import (
 from ledger.rpc.status import shortened, to_status
 
 _OPTIONS = [
-    ("grpc.so_reuseport", 0),
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_metadata_size", MAX_METADATA_BYTES),
     ("grpc.keepalive_time_ms", 60_000),
@@ -41,12 +40,12 @@ _MAX_STATUS_BYTES = 7 * 1024
 
 
 class GrpcServer:
-    """A grpc.aio server on one address. `actor_of` tells who calls from the call's metadata."""
+    """A grpc.aio server on one address, which other workers may `share`."""
 
-    def __init__(self, dispatcher: Dispatcher, address: str, actor: str) -> None:
+    def __init__(self, dispatcher: Dispatcher, address: str, actor: str, share: bool) -> None:
         self._dispatcher = dispatcher
         self._actor = actor
-        self._server = grpc.aio.server(options=_OPTIONS)
+        self._server = grpc.aio.server(options=[*_OPTIONS, ("grpc.so_reuseport", int(share))])
         self._health = health.aio.HealthServicer()
         services: dict[str, dict[str, Any]] = {}
         for method in dispatcher.methods:

@@ -23,6 +23,7 @@ from connectrpc.server import ConnectASGIApplication, Endpoint
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError, Message
 from google.rpc import code_pb2, status_pb2
+from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from protobuf.wkt import Any as AnyDetail
 from starlette.applications import Starlette
@@ -31,7 +32,6 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
 from ledger.core.errors import invalid
-from ledger.metrics import Metrics
 from ledger.rpc.dispatch import MAX_MESSAGE_BYTES, Call, Dispatcher, Method, StatusError
 from ledger.rpc.status import to_status
 
@@ -151,17 +151,22 @@ def _is_native_grpc(scope: Any) -> bool:
 
 
 class HttpServer:
-    """uvicorn on one address, in the running event loop."""
+    """uvicorn on one address, which other workers may `share`, in the running event loop.
+
+    `exposition` has what /metrics shows, or raises TimeoutError.
+    """
 
     def __init__(
         self,
         dispatcher: Dispatcher,
-        metrics: Metrics,
         address: str,
         actor: str,
+        share: bool,
+        *,
+        exposition: Callable[[], Awaitable[CollectorRegistry]],
         is_ready: Callable[[], Awaitable[bool]],
     ) -> None:
-        self._metrics = metrics
+        self._exposition = exposition
         self._is_ready = is_ready
         application = Starlette(
             routes=[
@@ -172,7 +177,7 @@ class HttpServer:
             ]
         )
         host, _, port = address.rpartition(":")
-        self._socket = _listen(host.strip("[]"), int(port))
+        self._socket = _listen(host.strip("[]"), int(port), share)
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(
             application,
@@ -202,7 +207,11 @@ class HttpServer:
 
     async def _metrics_page(self, request: Request) -> Response:
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
-        return Response(encode(self._metrics.registry), media_type=content_type)
+        try:
+            shown = await self._exposition()
+        except TimeoutError:
+            return PlainTextResponse("other workers do not answer\n", status_code=503)
+        return Response(encode(shown), media_type=content_type)
 
     async def _alive(self, request: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -220,11 +229,13 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int, share: bool) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # With the protocol named, asyncio turns Nagle's algorithm off: answers would wait 40 ms for it.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if share:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         listener.bind((host, port))
     except OSError as error:

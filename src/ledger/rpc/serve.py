@@ -7,19 +7,21 @@ import gc
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 import structlog
+from prometheus_client import CollectorRegistry
 
 from ledger.engine import Engine, real_clock
-from ledger.metrics import Metrics
+from ledger.metrics import Exposition, Metrics
 from ledger.rpc.audit import AuditService
 from ledger.rpc.balances import BalanceService
 from ledger.rpc.dispatch import DEVELOPER, Dispatcher, Method, methods_of
 from ledger.rpc.grpc_server import GrpcServer
 from ledger.rpc.http_server import HttpServer
+from ledger.rpc.link import Sibling
 from ledger.rpc.members import MemberService
+from ledger.rpc.options import ServeOptions
 from ledger.rpc.points import PointsService
 from ledger.rpc.programs import ProgramService
 from ledger.rpc.redemptions import RedemptionService
@@ -28,6 +30,8 @@ from ledger.store.database import open_database
 from ledger.store.migrate import require_current
 from ledger.store.programs import list_programs
 from ledger.v1 import audit_pb2, balance_pb2, member_pb2, points_pb2, program_pb2, redemption_pb2
+
+__all__ = ["ServeOptions", "Server", "run"]
 
 log = structlog.get_logger(__name__)
 
@@ -38,31 +42,23 @@ NOTICE_SECONDS = 0.5
 _MAX_PROGRAMS_AT_START = 1_000
 
 
-@dataclass(frozen=True)
-class ServeOptions:
-    """What a server needs to know; the command line makes it from Settings."""
-
-    database_url: str
-    grpc_address: str
-    http_address: str
-    #: commands that may wait to be written
-    queue_limit: int = 10_000
-    #: commands written in one transaction
-    batch_limit: int = 1_000
-    #: between two looks for what has fallen due; 0: this server does not look
-    scheduler_seconds: float = 1.0
-    #: accept a database that may lose what it acknowledged (tests only)
-    allow_unsafe_database: bool = False
-
-
 class Server:
     """A running service. `grpc_port` and `http_port` tell the ports that 0 was replaced by.
 
-    `clock` answers the present instant (µs); tests bring their own.
+    `clock` answers the present instant (µs); tests bring their own. `sibling` is given to one of
+    several workers: it knows what the others measured.
     """
 
-    def __init__(self, options: ServeOptions, *, clock: Callable[[], int] = real_clock) -> None:
+    def __init__(
+        self,
+        options: ServeOptions,
+        *,
+        clock: Callable[[], int] = real_clock,
+        sibling: Sibling | None = None,
+    ) -> None:
         self._metrics = Metrics()
+        self._sibling = sibling
+        self._attending: asyncio.Task[None] | None = None
         self._database = open_database(
             options.database_url,
             pool_size=8,
@@ -85,9 +81,15 @@ class Server:
             queue_limit=options.queue_limit,
         )
         self._dispatcher = Dispatcher(_methods(self.engine, self._metrics), self._metrics)
-        self._grpc = GrpcServer(self._dispatcher, options.grpc_address, DEVELOPER)
+        share = options.share_ports
+        self._grpc = GrpcServer(self._dispatcher, options.grpc_address, DEVELOPER, share)
         self._http = HttpServer(
-            self._dispatcher, self._metrics, options.http_address, DEVELOPER, self._is_ready
+            self._dispatcher,
+            options.http_address,
+            DEVELOPER,
+            share,
+            exposition=self._exposition,
+            is_ready=self._is_ready,
         )
         self._scheduler = Scheduler(self.engine, self._metrics, options.scheduler_seconds)
         self._schedules = options.scheduler_seconds > 0
@@ -95,12 +97,16 @@ class Server:
         self.http_port = self._http.port
         self._stopping = False
 
-    async def start(self) -> None:
+    async def start(self, on_orphaned: Callable[[], None] = lambda: None) -> None:
+        """Serve. `on_orphaned` is called when the process that started this worker has ended."""
         await self._grpc.start()
         await self._http.start()
         self._metrics.database_up.set(1)
         if self._schedules:
             self._scheduler.start()
+        if self._sibling is not None:
+            attend = self._sibling.attend(self._metrics, on_orphaned)
+            self._attending = asyncio.create_task(attend)
         log.info("serving", grpc_port=self.grpc_port, http_port=self.http_port)
 
     async def stop(self) -> None:
@@ -117,6 +123,13 @@ class Server:
         self._database.dispose()
         log.info("stopped")
 
+    async def _exposition(self) -> CollectorRegistry:
+        """What /metrics shows: all of the service, whichever worker is asked. Raises TimeoutError
+        when the others do not say."""
+        if self._sibling is None:
+            return self._metrics.registry
+        return Exposition(await self._sibling.all_metrics(self._metrics.registry.collect()))
+
     async def _is_ready(self) -> bool:
         if self._stopping:
             return False
@@ -129,10 +142,17 @@ class Server:
         return True
 
 
-def run(options: ServeOptions, on_ready: Callable[[Server], None] | None = None) -> None:
-    """Serve until SIGTERM or SIGINT. `on_ready` is called once both ports answer."""
+def run(
+    options: ServeOptions,
+    on_ready: Callable[[Server], None] | None = None,
+    sibling: Sibling | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT, or, as a `sibling`, until its parent has ended.
+
+    `on_ready` is called once both ports answer.
+    """
     if sys.platform == "win32":
-        asyncio.run(_serve(options, on_ready))
+        asyncio.run(_serve(options, on_ready, sibling))
         return
     import uvloop
 
@@ -142,16 +162,20 @@ def run(options: ServeOptions, on_ready: Callable[[Server], None] | None = None)
     gc.set_threshold(50_000, 20, 50)
     # A thread that comes back from the database should not wait 5 ms for the event loop to yield.
     sys.setswitchinterval(0.0005)
-    uvloop.run(_serve(options, on_ready))
+    uvloop.run(_serve(options, on_ready, sibling))
 
 
-async def _serve(options: ServeOptions, on_ready: Callable[[Server], None] | None) -> None:
-    server = Server(options)
+async def _serve(
+    options: ServeOptions,
+    on_ready: Callable[[Server], None] | None,
+    sibling: Sibling | None,
+) -> None:
+    server = Server(options, sibling=sibling)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    await server.start()
+    await server.start(on_orphaned=stop.set)
     if on_ready is not None:
         on_ready(server)
     await stop.wait()

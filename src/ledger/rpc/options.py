@@ -1,0 +1,24 @@
+"""What a server needs to know. Imports nothing, so that whoever starts servers need not be one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ServeOptions:
+    """What a server needs to know; the command line makes it from Settings."""
+
+    database_url: str
+    grpc_address: str
+    http_address: str
+    #: commands that may wait to be written
+    queue_limit: int = 10_000
+    #: commands written in one transaction
+    batch_limit: int = 1_000
+    #: between two looks for what has fallen due; 0: this server does not look
+    scheduler_seconds: float = 1.0
+    #: accept a database that may lose what it acknowledged (tests only)
+    allow_unsafe_database: bool = False
+    #: other processes of the same service listen on the same ports
+    share_ports: bool = False
