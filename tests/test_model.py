@@ -252,7 +252,9 @@ def test_the_past_knows_nothing_of_what_was_recorded_later() -> None:
     assert shop.model.totals(PROGRAM) == {
         "members": 1,
         "available": 15,
+        "held": 0,
         "pending": 0,
+        "debt": 0,
         "expired": 0,
         "lifetime": 15,
     }
@@ -641,10 +643,10 @@ def test_an_override_stands_in_until_its_end() -> None:
     request = {"program_id": PROGRAM, "member_id": "m-1", "request_id": "o", "reason": "goodwill"}
     until = NOW + days(10)
     override = {**request, "tier_id": "gold", "until_time": until}
-    assert shop.model.override_tier(override)[0] == "ok"
+    assert shop.model.write("override_tier", override)[0] == "ok"
     for fields in ({"tier_id": "silver"}, {"tier_id": "other"}, {"until_time": NOW}):
         again = {**override, "request_id": "again", **fields}
-        assert shop.model.override_tier(again) == ("refused", "INVALID_FIELD")
+        assert shop.model.write("override_tier", again) == ("refused", "INVALID_FIELD")
     assert breakdown(shop.buy("10.00")) == [("base", 10), ("tier:gold", 5)]
     shop.advance(NOW + days(1))
     shop.buy("10.00")
@@ -656,7 +658,9 @@ def test_an_override_stands_in_until_its_end() -> None:
         ("OVERRIDE_ENDED", "silver", until),
     ]
     # What is earned ends it when it has come as far.
-    shop.model.override_tier({**override, "request_id": "more", "until_time": until + days(9)})
+    shop.model.write(
+        "override_tier", {**override, "request_id": "more", "until_time": until + days(9)}
+    )
     shop.buy("500.00")
     assert changes(shop)[-1] == ("PROMOTED", "gold", until)
     assert status(shop)["valid_until"] == instant("2026-08-31T22:00:00Z")
@@ -731,8 +735,9 @@ def test_an_activity_is_given_as_often_as_its_limit_says() -> None:
 
     def do(activity: str, after: float) -> Any:
         request = {"program_id": PROGRAM, "member_id": "m-1", "request_id": f"{activity} {after}"}
-        state, done = shop.model.record_activity(
-            {**request, "activity": activity, "effective_time": NOW + days(after)}
+        state, done = shop.model.write(
+            "record_activity",
+            {**request, "activity": activity, "effective_time": NOW + days(after)},
         )
         return done["entries"][0]["points"] if state == "ok" else done
 
