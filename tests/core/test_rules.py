@@ -30,7 +30,7 @@ def test_a_document_need_not_say_much() -> None:
 @pytest.mark.parametrize("empty", [{}, None])
 def test_a_section_that_says_nothing_is_as_good_as_none(empty: object) -> None:
     names = ("visits", "expiry", "redemption", "returns", "members", "adjustments")
-    rules = document(bonuses=None, rewards=[], **dict.fromkeys(names, empty))
+    rules = {**document(bonuses=None, rewards=[]), **dict.fromkeys(names, empty)}
     assert read_rules(rules, "EUR") == read_rules(document(), "EUR")
 
 

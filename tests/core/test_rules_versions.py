@@ -130,13 +130,13 @@ def test_at_every_instant_the_run_says_what_the_version_in_force_says(
             for run in runs
             if (run.start is None or run.start <= now) and (run.end is None or now < run.end)
         ]
-        months = made.in_force(now).rules.inactivity_months
-        assert [run.months for run in counting] == ([] if months is None else [months])
+        said = made.in_force(now).rules.inactivity_months
+        assert [run.months for run in counting] == ([] if said is None else [said])
         for run in counting:
             before = None if run.start is None else made.in_force(run.start - 1)
-            assert before is None or before.rules.inactivity_months != months
-            expected = None if run.start is None else local_day(run.start, made.zone)
-            assert run.since_day == expected
+            assert before is None or before.rules.inactivity_months != said
+            since = None if run.start is None else local_day(run.start, made.zone)
+            assert run.since_day == since
     assert [run.start for run in runs[1:]] == sorted(run.start or 0 for run in runs[1:])
 
 

@@ -1,0 +1,207 @@
+"""A ledger in dictionaries for what is done with points: holds, redemptions, returns and the rest.
+
+`Till` asks for one member unless told otherwise, and raises what is refused.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+from typing import Any
+
+from ledger.core.commands import (
+    AdjustPoints,
+    CaptureHold,
+    Command,
+    ExtendHold,
+    HoldPoints,
+    RecordReturn,
+    RedeemPoints,
+    ReleaseHold,
+    ReverseRedemption,
+    SetMemberStatus,
+    TransferPoints,
+)
+from ledger.core.decide import decide, other_member, reward_wanted, subject_sequence
+from ledger.core.ids import hold_id, redemption_id
+from ledger.core.instants import format_instant
+from ledger.core.model import Entry, PurchaseLine, Receipt
+from ledger.core.posting import Context, Posting, Subject, Warning
+from tests.memory import PROGRAM, TILL, MemoryLedger, at, cents
+
+Row = tuple[str, int]
+
+
+class Till(MemoryLedger):
+    """One program, with what the engine keeps for subjects, stocks and warnings in dictionaries."""
+
+    def __init__(self, *args: Any, **fields: Any) -> None:
+        super().__init__(*args, **fields)
+        #: units of stock taken, by reward id
+        self.taken: Counter[str] = Counter()
+        #: by member, date and distance: what is told once
+        self.warned: dict[tuple[str, int, int], Warning] = {}
+
+    def decide(self, command: Command, actor: str = TILL) -> Posting:
+        account = self.accounts.get(command.member_id)
+        other = other_member(account, command)
+        purchase = self.purchases.get(getattr(command, "purchase_id", ""))
+        wanted = reward_wanted(command)
+        context = Context(
+            program=self.program,
+            now=self.now,
+            actor=actor,
+            purchases=self.purchases,
+            others={other: self.accounts[other]} if other in self.accounts else {},
+            budgets=self.budgets,
+            taken={wanted: self.taken[wanted]} if wanted else {},
+            subject=self._subject(
+                command.member_id, subject_sequence(command, self.program, purchase)
+            ),
+        )
+        return decide(account, command, context)
+
+    def _subject(self, member_id: str, sequence: int | None) -> Subject | None:
+        journal = self.journals.get(member_id, [])
+        if sequence is None or not 0 < sequence <= len(journal):
+            return None
+        naming = [entry for entry in journal if entry.subject_sequence == sequence]
+        return Subject(journal[sequence - 1], naming[-1] if naming else None)
+
+    def _take_in(self, page: Posting) -> None:
+        super()._take_in(page)
+        for reward_id, units in page.taken.items():
+            self.taken[reward_id] += units
+            assert self.taken[reward_id] >= 0
+        for warning in page.warnings:
+            key = (page.member_id, warning.expire_time, warning.days)
+            self.warned.setdefault(key, warning)
+
+    def request(self, kind: type[Any], member_id: str = "ann", **fields: Any) -> Any:
+        """A command of this kind, under a request id of its own."""
+        fields.setdefault("request_id", f"r-{len(self.answered) + 1}")
+        return kind(program_id=PROGRAM, member_id=member_id, **fields)
+
+    def hold(self, points: int = 0, reward_id: str = "", **fields: Any) -> str:
+        """The id of a new hold."""
+        entry = self._done(
+            self.request(HoldPoints, points=points, reward_id=reward_id, **fields)
+        ).entries[0]
+        return hold_id(self.program, entry.member_id, entry.sequence)
+
+    def capture(self, hold: str, points: int | None = None, **fields: Any) -> Receipt:
+        return self._done(self.request(CaptureHold, hold_id=hold, points=points, **fields))
+
+    def release(self, hold: str, **fields: Any) -> Receipt:
+        return self._done(self.request(ReleaseHold, hold_id=hold, **fields))
+
+    def extend(self, hold: str, ttl: int | None = None, **fields: Any) -> Receipt:
+        return self._done(self.request(ExtendHold, hold_id=hold, ttl=ttl, **fields))
+
+    def redeem(self, points: int = 0, reward_id: str = "", **fields: Any) -> Receipt:
+        return self._done(self.request(RedeemPoints, points=points, reward_id=reward_id, **fields))
+
+    def reverse(self, redemption: str, points: int | None = None, **fields: Any) -> Receipt:
+        return self._done(
+            self.request(ReverseRedemption, redemption_id=redemption, points=points, **fields)
+        )
+
+    def take_back(
+        self,
+        purchase_id: str,
+        amount: str | None = None,
+        *,
+        lines: dict[str, str] | tuple[PurchaseLine, ...] = (),
+        **fields: Any,
+    ) -> Receipt:
+        """The receipt of a return: of an amount, of lines by "category/sku", or of all."""
+        if isinstance(lines, dict):
+            lines = tuple(lines_of(lines))
+        return self._done(
+            self.request(
+                RecordReturn,
+                purchase_id=purchase_id,
+                amount=None if amount is None else cents(amount),
+                lines=lines,
+                full=amount is None and not lines,
+                **fields,
+            )
+        )
+
+    def adjust(self, points: int, reason_code: str = "goodwill", **fields: Any) -> Receipt:
+        return self._done(
+            self.request(AdjustPoints, points=points, reason_code=reason_code, **fields)
+        )
+
+    def transfer(self, to_member_id: str, points: int, **fields: Any) -> Receipt:
+        return self._done(
+            self.request(TransferPoints, to_member_id=to_member_id, points=points, **fields)
+        )
+
+    def status(self, status: str, member_id: str = "ann") -> Receipt:
+        return self._done(
+            self.request(SetMemberStatus, member_id, status=status, reason="asked for it")
+        )
+
+    def warnings(self, member_id: str = "ann") -> list[tuple[str, int, int, bool]]:
+        """What a member was warned of: the date, how many days ahead, and how much; in order."""
+        return [
+            (format_instant(told.expire_time), told.days, told.points, told.inactivity)
+            for (whom, *_), told in self.warned.items()
+            if whom == member_id
+        ]
+
+    def state(self, member_id: str = "ann") -> tuple[int, int, int, int]:
+        """Available, pending, held and owed points."""
+        account = self.accounts[member_id]
+        return account.available, account.pending, account.held, account.debt
+
+
+def lines_of(parts: dict[str, str]) -> list[PurchaseLine]:
+    """Lines by "category/sku", one piece of each."""
+    lines = []
+    for name, amount in parts.items():
+        category, _, sku = name.partition("/")
+        lines.append(PurchaseLine(sku, category, 1, cents(amount)))
+    return lines
+
+
+def redemption_of(till: Till, receipt: Receipt) -> str:
+    """The id of the redemption that a receipt tells of."""
+    entry = receipt.entries[0]
+    assert entry.data.redemption is not None
+    return redemption_id(till.program, entry.member_id, entry.data.redemption.sequence)
+
+
+def rows(entries: list[Entry] | tuple[Entry, ...]) -> list[Row]:
+    """Kind and points of entries."""
+    return [(entry.kind, entry.points) for entry in entries]
+
+
+def lots(till: Till, member_id: str = "ann") -> list[tuple[str, int]]:
+    """Spendable lots: when they end by the clock in Berlin, and their points."""
+    zone = till.program.zone
+    return [
+        (
+            "never"
+            if lot.expire_time is None
+            else datetime.fromtimestamp(lot.expire_time // 1_000_000, zone).isoformat()[:16],
+            lot.points,
+        )
+        for lot in till.accounts[member_id].lots
+    ]
+
+
+def sound(till: Till) -> None:
+    """Every promise that a journal keeps whatever happened."""
+    for member_id, account in till.accounts.items():
+        assert till.verify(member_id) == []
+        assert account.available == sum(lot.points for lot in account.lots) >= 0
+        assert account.held == sum(lot.points for hold in account.holds for lot in hold.lots)
+        assert account.debt >= 0
+        assert not (account.debt and account.available)
+    assert sum(till.trial_balance().values()) == 0
+    assert till.trial_balance().get("transfers", 0) == 0
+
+
+__all__ = ["Till", "at", "lines_of", "lots", "redemption_of", "rows", "sound"]
