@@ -24,7 +24,7 @@ from ledger.core.commands import (
     Settle,
     fingerprint,
 )
-from ledger.core.decide import decide, other_member
+from ledger.core.decide import decide, other_member, reward_wanted, subject_sequence
 from ledger.core.errors import FailedPrecondition, LedgerError, RequestIdReused, recall
 from ledger.core.instants import to_instant
 from ledger.core.model import (
@@ -37,7 +37,7 @@ from ledger.core.model import (
     balance_of,
     encode,
 )
-from ledger.core.posting import Context, Posting
+from ledger.core.posting import Context, Posting, Subject, Warning
 from ledger.core.program import Program, RulesVersion
 from ledger.core.rules import read_rules
 from ledger.core.status import TierStatus, present_status
@@ -110,6 +110,10 @@ class MemoryLedger:
         self.purchases: dict[str, PurchaseRef] = {}
         #: points that promotions with a budget have given
         self.budgets: dict[str, int] = {}
+        #: units of stock taken, by reward id
+        self.units: Counter[str] = Counter()
+        #: by member, date and distance: what is told once
+        self.told: dict[tuple[str, int, int], Warning] = {}
         self.answered: dict[tuple[str, str], tuple[str, Outcome]] = {}
 
     def publish(self, rules: Document, effective_time: int) -> None:
@@ -151,7 +155,9 @@ class MemoryLedger:
     def decide(self, command: Command, actor: str = TILL) -> Posting:
         """What a command would post now, of which nothing is kept. Raises its refusal."""
         account = self.accounts.get(command.member_id)
-        other = other_member(account, command)
+        other, wanted = other_member(account, command), reward_wanted(command)
+        purchase = self.purchases.get(getattr(command, "purchase_id", ""))
+        sequence = subject_sequence(command, self.program, purchase)
         context = Context(
             program=self.program,
             now=self.now,
@@ -159,8 +165,18 @@ class MemoryLedger:
             purchases=self.purchases,
             others={other: self.accounts[other]} if other in self.accounts else {},
             budgets=self.budgets,
+            taken={wanted: self.units[wanted]} if wanted else {},
+            subject=self._subject(command.member_id, sequence),
         )
         return decide(account, command, context)
+
+    def _subject(self, member_id: str, sequence: int | None) -> Subject | None:
+        """An earlier entry, and the latest one that is about it."""
+        journal = self.journals.get(member_id, [])
+        if sequence is None or not 0 < sequence <= len(journal):
+            return None
+        about = [entry for entry in journal if entry.subject_sequence == sequence]
+        return Subject(journal[sequence - 1], about[-1] if about else None)
 
     def _take_in(self, page: Posting) -> None:
         if page.entries:
@@ -170,6 +186,11 @@ class MemoryLedger:
             if entry.kind == "PURCHASE":
                 reference = PurchaseRef(entry.member_id, entry.sequence)
                 self.purchases[entry.purchase_id] = reference
+        for reward_id, units in page.taken.items():
+            self.units[reward_id] += units
+        for warning in page.warnings:
+            key = (page.member_id, warning.expire_time, warning.days)
+            self.told.setdefault(key, warning)
 
     def enroll(self, member_id: str = "ann", **fields: Any) -> Receipt:
         """The receipt of an enrolment. Raises its refusal."""
