@@ -20,7 +20,15 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
-from ledger.v1 import audit_pb2, balance_pb2, member_pb2, points_pb2, program_pb2, types_pb2
+from ledger.v1 import (
+    audit_pb2,
+    balance_pb2,
+    member_pb2,
+    points_pb2,
+    program_pb2,
+    redemption_pb2,
+    types_pb2,
+)
 
 Q = TypeVar("Q")
 M = TypeVar("M", bound=Message)
@@ -106,6 +114,9 @@ class Client:
     def get_member(self, request: member_pb2.GetMemberRequest) -> member_pb2.Member:
         return self.call("MemberService/GetMember", request, member_pb2.Member)
 
+    def set_member_status(self, request: member_pb2.SetMemberStatusRequest) -> types_pb2.Receipt:
+        return self.call("MemberService/SetMemberStatus", request, types_pb2.Receipt)
+
     def record_purchase(self, request: points_pb2.RecordPurchaseRequest) -> types_pb2.Receipt:
         return self.call("PointsService/RecordPurchase", request, types_pb2.Receipt)
 
@@ -118,11 +129,52 @@ class Client:
     def record_activity(self, request: points_pb2.RecordActivityRequest) -> types_pb2.Receipt:
         return self.call("PointsService/RecordActivity", request, types_pb2.Receipt)
 
+    def record_return(self, request: points_pb2.RecordReturnRequest) -> types_pb2.Receipt:
+        return self.call("PointsService/RecordReturn", request, types_pb2.Receipt)
+
+    def preview_return(
+        self, request: points_pb2.PreviewReturnRequest
+    ) -> points_pb2.PreviewReturnResponse:
+        response = points_pb2.PreviewReturnResponse
+        return self.call("PointsService/PreviewReturn", request, response)
+
+    def adjust_points(self, request: points_pb2.AdjustPointsRequest) -> types_pb2.Receipt:
+        return self.call("PointsService/AdjustPoints", request, types_pb2.Receipt)
+
+    def transfer_points(self, request: points_pb2.TransferPointsRequest) -> types_pb2.Receipt:
+        return self.call("PointsService/TransferPoints", request, types_pb2.Receipt)
+
     def override_tier(self, request: points_pb2.OverrideTierRequest) -> types_pb2.Receipt:
         return self.call("PointsService/OverrideTier", request, types_pb2.Receipt)
 
     def batch_write(self, request: points_pb2.BatchWriteRequest) -> points_pb2.BatchWriteResponse:
         return self.call("PointsService/BatchWrite", request, points_pb2.BatchWriteResponse)
+
+    def list_rewards(
+        self, request: redemption_pb2.ListRewardsRequest
+    ) -> redemption_pb2.ListRewardsResponse:
+        response = redemption_pb2.ListRewardsResponse
+        return self.call("RedemptionService/ListRewards", request, response)
+
+    def hold_points(self, request: redemption_pb2.HoldPointsRequest) -> types_pb2.Receipt:
+        return self.call("RedemptionService/HoldPoints", request, types_pb2.Receipt)
+
+    def capture_hold(self, request: redemption_pb2.CaptureHoldRequest) -> types_pb2.Receipt:
+        return self.call("RedemptionService/CaptureHold", request, types_pb2.Receipt)
+
+    def release_hold(self, request: redemption_pb2.ReleaseHoldRequest) -> types_pb2.Receipt:
+        return self.call("RedemptionService/ReleaseHold", request, types_pb2.Receipt)
+
+    def extend_hold(self, request: redemption_pb2.ExtendHoldRequest) -> types_pb2.Receipt:
+        return self.call("RedemptionService/ExtendHold", request, types_pb2.Receipt)
+
+    def redeem_points(self, request: redemption_pb2.RedeemPointsRequest) -> types_pb2.Receipt:
+        return self.call("RedemptionService/RedeemPoints", request, types_pb2.Receipt)
+
+    def reverse_redemption(
+        self, request: redemption_pb2.ReverseRedemptionRequest
+    ) -> types_pb2.Receipt:
+        return self.call("RedemptionService/ReverseRedemption", request, types_pb2.Receipt)
 
     def get_balance(self, request: balance_pb2.GetBalanceRequest) -> types_pb2.Balance:
         return self.call("BalanceService/GetBalance", request, types_pb2.Balance)
@@ -137,6 +189,12 @@ class Client:
 
     def get_entry(self, request: balance_pb2.GetEntryRequest) -> types_pb2.Entry:
         return self.call("BalanceService/GetEntry", request, types_pb2.Entry)
+
+    def get_expiry_schedule(
+        self, request: balance_pb2.GetExpiryScheduleRequest
+    ) -> balance_pb2.GetExpiryScheduleResponse:
+        response = balance_pb2.GetExpiryScheduleResponse
+        return self.call("BalanceService/GetExpirySchedule", request, response)
 
     def verify_member(
         self, request: audit_pb2.VerifyMemberRequest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,7 @@ from psycopg2.extensions import connection as Connection
 from ledger.store.embedded import EmbeddedServer
 from tests.conftest import RunningServer, fresh_database, running_server
 from tests.service.client import Client, GrpcClient, JsonClient
+from tests.service.journals import require_sound
 
 TRANSPORTS = ("grpc", "json")
 
@@ -47,6 +49,22 @@ def grpc_client(server: RunningServer) -> Iterator[GrpcClient]:
     client = GrpcClient(server.grpc_address)
     yield client
     client.close()
+
+
+@pytest.fixture
+def sound(request: pytest.FixtureRequest, database_url: str) -> Iterator[None]:
+    """Whatever a test did, no journal contradicts itself afterwards."""
+    with contextlib.ExitStack() as stack:
+        if "replicas" in request.fixturenames:
+            running = request.getfixturevalue("replicas")[0]
+        elif "server" in request.fixturenames:
+            running = request.getfixturevalue("server")
+        else:
+            running = stack.enter_context(running_server(database_url, scheduler_seconds=0))
+        yield
+        client = GrpcClient(running.grpc_address)
+        stack.callback(client.close)
+        require_sound(client, database_url)
 
 
 @pytest.fixture

@@ -8,10 +8,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 import psycopg2
-from google.protobuf import json_format, timestamp_pb2
+from google.protobuf import duration_pb2, json_format, timestamp_pb2
 from google.type import money_pb2
 
-from ledger.v1 import balance_pb2, member_pb2, points_pb2, program_pb2, rules_pb2, types_pb2
+from ledger.v1 import (
+    balance_pb2,
+    member_pb2,
+    points_pb2,
+    program_pb2,
+    redemption_pb2,
+    rules_pb2,
+    types_pb2,
+)
 from tests.service.client import Client
 
 PROGRAM = "bean-street"
@@ -137,24 +145,137 @@ def preview_of(
     return json_format.ParseDict(fields, points_pb2.PreviewPurchaseRequest())
 
 
+def _own(name: str, more: dict[str, Any]) -> dict[str, Any]:
+    """The fields that all writes have, unless they are given."""
+    return {"program_id": PROGRAM, "member_id": "m-1", "request_id": name, **more}
+
+
+def seconds(count: int) -> duration_pb2.Duration:
+    return duration_pb2.Duration(seconds=count)
+
+
+def hold(
+    number: object, points: int = 0, *, ttl: int | None = None, **more: Any
+) -> redemption_pb2.HoldPointsRequest:
+    """A hold whose request is named after a number; `ttl` in seconds."""
+    if ttl is not None:
+        more["ttl"] = seconds(ttl)
+    return redemption_pb2.HoldPointsRequest(points=points, **_own(f"hold-{number}", more))
+
+
+def capture(
+    number: object, hold_id: str, points: int | None = None, **more: Any
+) -> redemption_pb2.CaptureHoldRequest:
+    return redemption_pb2.CaptureHoldRequest(
+        hold_id=hold_id, points=points, **_own(f"capture-{number}", more)
+    )
+
+
+def release(number: object, hold_id: str, **more: Any) -> redemption_pb2.ReleaseHoldRequest:
+    return redemption_pb2.ReleaseHoldRequest(hold_id=hold_id, **_own(f"release-{number}", more))
+
+
+def extension(
+    number: object, hold_id: str, *, ttl: int | None = None, **more: Any
+) -> redemption_pb2.ExtendHoldRequest:
+    """A longer life for a hold; `ttl` in seconds."""
+    if ttl is not None:
+        more["ttl"] = seconds(ttl)
+    return redemption_pb2.ExtendHoldRequest(hold_id=hold_id, **_own(f"extend-{number}", more))
+
+
+def redemption(number: object, points: int = 0, **more: Any) -> redemption_pb2.RedeemPointsRequest:
+    return redemption_pb2.RedeemPointsRequest(points=points, **_own(f"redeem-{number}", more))
+
+
+def reversal(
+    number: object, redemption_id: str, points: int | None = None, **more: Any
+) -> redemption_pb2.ReverseRedemptionRequest:
+    return redemption_pb2.ReverseRedemptionRequest(
+        redemption_id=redemption_id, points=points, **_own(f"reverse-{number}", more)
+    )
+
+
+def rewards(member_id: str = "m-1", program_id: str = PROGRAM) -> redemption_pb2.ListRewardsRequest:
+    return redemption_pb2.ListRewardsRequest(program_id=program_id, member_id=member_id)
+
+
+def returned(
+    number: object, receipt: object, amount: str | None = None, **more: Any
+) -> points_pb2.RecordReturnRequest:
+    """A return of the purchase that is named after `receipt`: an amount of it, or what `more` says
+    (`lines` or `full`)."""
+    if amount is not None:
+        more["amount"] = money(amount)
+    more.setdefault("purchase_id", f"receipt-{receipt}")
+    return points_pb2.RecordReturnRequest(**_own(f"return-{number}", more))
+
+
+def preview_of_return(
+    request: points_pb2.RecordReturnRequest,
+) -> points_pb2.PreviewReturnRequest:
+    """The same return as a question."""
+    fields = json_format.MessageToDict(request)
+    del fields["requestId"]
+    return json_format.ParseDict(fields, points_pb2.PreviewReturnRequest())
+
+
+def adjustment(number: object, points: int, **more: Any) -> points_pb2.AdjustPointsRequest:
+    more.setdefault("reason_code", "goodwill")
+    return points_pb2.AdjustPointsRequest(points=points, **_own(f"adjust-{number}", more))
+
+
+def transfer(
+    number: object, points: int, to_member_id: str = "m-2", **more: Any
+) -> points_pb2.TransferPointsRequest:
+    return points_pb2.TransferPointsRequest(
+        points=points, to_member_id=to_member_id, **_own(f"transfer-{number}", more)
+    )
+
+
+def status(name: str, **more: Any) -> member_pb2.SetMemberStatusRequest:
+    """A status for a member, by its name; its request is named after it."""
+    more.setdefault("reason", "asked for it")
+    return member_pb2.SetMemberStatusRequest(
+        status=f"MEMBER_STATUS_{name}",
+        **_own(f"status-{name}", more),
+    )
+
+
+def expiry_schedule(
+    member_id: str = "m-1", program_id: str = PROGRAM
+) -> balance_pb2.GetExpiryScheduleRequest:
+    return balance_pb2.GetExpiryScheduleRequest(program_id=program_id, member_id=member_id)
+
+
 Write = (
     member_pb2.EnrollMemberRequest
+    | member_pb2.SetMemberStatusRequest
     | points_pb2.RecordPurchaseRequest
     | points_pb2.RecordActivityRequest
+    | points_pb2.RecordReturnRequest
+    | points_pb2.AdjustPointsRequest
+    | points_pb2.TransferPointsRequest
     | points_pb2.OverrideTierRequest
+    | redemption_pb2.HoldPointsRequest
+    | redemption_pb2.CaptureHoldRequest
+    | redemption_pb2.ReleaseHoldRequest
+    | redemption_pb2.ExtendHoldRequest
+    | redemption_pb2.RedeemPointsRequest
+    | redemption_pb2.ReverseRedemptionRequest
 )
+#: the names of a batch's items, by the type of request they hold
 _ITEMS = {
-    member_pb2.EnrollMemberRequest: "enroll_member",
-    points_pb2.RecordPurchaseRequest: "record_purchase",
-    points_pb2.RecordActivityRequest: "record_activity",
-    points_pb2.OverrideTierRequest: "override_tier",
+    field.message_type.name: field.name
+    for field in points_pb2.BatchWriteItem.DESCRIPTOR.fields
+    if field.message_type is not None
 }
 
 
 def batch(*writes: Write) -> points_pb2.BatchWriteRequest:
     request = points_pb2.BatchWriteRequest()
     for write in writes:
-        getattr(request.items.add(), _ITEMS[type(write)]).CopyFrom(write)
+        getattr(request.items.add(), _ITEMS[write.DESCRIPTOR.name]).CopyFrom(write)
     return request
 
 

@@ -7,6 +7,7 @@ import json
 import random
 import shutil
 import subprocess
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from tests.service.requests import (
     instant,
     line,
     money,
+    now,
     open_program,
     purchase,
 )
@@ -101,8 +103,7 @@ def test_before_a_member_joined_there_was_nothing(client: Client) -> None:
 
 def test_what_is_due_is_shown_before_anything_is_posted(client: Client) -> None:
     open_program(client, **SHORT, sandbox=False)
-    time = instant("2200-01-01T00:00:00Z")
-    time.seconds -= 1
+    time = instant(now() + timedelta(days=3_652))
     receipt = client.record_purchase(purchase(1, "40.00"))
     assert receipt.balance.value == money("0.40")
     assert receipt.balance.next_expiry.points == 40

@@ -5,22 +5,19 @@ After each test every journal is verified, by the service itself.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import psycopg2
 import pytest
-from google.protobuf import json_format
-from google.protobuf.message import Message
 
 from ledger.core.instants import DAY
 from ledger.store.verify import verify
-from ledger.v1 import audit_pb2, member_pb2, points_pb2, program_pb2, types_pb2
+from ledger.v1 import member_pb2, points_pb2, program_pb2, types_pb2
 from tests.conftest import RunningServer, running_server
 from tests.core.documents import FULL
 from tests.service.client import Client, Failure, GrpcClient, failure_of
+from tests.service.journals import document, journal, kinds
 from tests.service.requests import (
     CLOCK,
     PROGRAM,
@@ -29,7 +26,6 @@ from tests.service.requests import (
     batch,
     clock,
     enrollment,
-    entries,
     instant,
     line,
     open_program,
@@ -47,42 +43,11 @@ TIERS: dict[str, Any] = {"earning": EARNING, "visits": FULL["visits"], "tiers": 
 BONUSES = {bonus["id"]: bonus for bonus in FULL["bonuses"]}
 
 
-@pytest.fixture(autouse=True)
-def sound(request: pytest.FixtureRequest, database_url: str) -> Iterator[None]:
-    """Whatever a test did, no journal contradicts itself afterwards."""
-    with contextlib.ExitStack() as stack:
-        if "replicas" in request.fixturenames:
-            running = request.getfixturevalue("replicas")[0]
-        elif "server" in request.fixturenames:
-            running = request.getfixturevalue("server")
-        else:
-            running = stack.enter_context(running_server(database_url, scheduler_seconds=0))
-        yield
-        client = GrpcClient(running.grpc_address)
-        stack.callback(client.close)
-        for member_id in members(database_url):
-            asked = audit_pb2.VerifyMemberRequest(program_id=PROGRAM, member_id=member_id)
-            assert not client.verify_member(asked).findings, member_id
-        totals = audit_pb2.GetTrialBalanceRequest(program_id=PROGRAM)
-        assert client.get_trial_balance(totals).total_points == 0
-
-
-def members(database_url: str) -> list[str]:
-    """Everybody, as a superuser sees them."""
-    with contextlib.closing(psycopg2.connect(database_url)) as connection:
-        cursor = connection.cursor()
-        cursor.execute("SELECT member_id FROM accounts")
-        found = [member_id for (member_id,) in cursor.fetchall()]
-    assert found
-    return found
+pytestmark = pytest.mark.usefixtures("sound")
 
 
 def bonuses(*ids: str) -> dict[str, Any]:
     return {"bonuses": [BONUSES[bonus_id] for bonus_id in ids]}
-
-
-def document(message: Message) -> Any:
-    return json_format.MessageToDict(message)
 
 
 def day(number: int) -> str:
@@ -96,23 +61,9 @@ def visit(client: Client, number: int, amount: str = "5.00", **more: Any) -> typ
     return client.record_purchase(purchase(number, amount, **more))
 
 
-def kinds(receipt: types_pb2.Receipt) -> list[str]:
-    return [
-        types_pb2.EntryKind.Name(entry.kind).removeprefix("ENTRY_KIND_")
-        for entry in receipt.entries
-    ]
-
-
 def earned(entry: types_pb2.Entry) -> dict[str, int]:
     """The points of an entry by rule."""
     return {line.rule: line.points for line in entry.breakdown}
-
-
-def journal(client: Client, member_id: str = "m-1") -> list[types_pb2.Entry]:
-    """All entries of a member, oldest first."""
-    page = client.list_entries(entries(member_id, page_size=1_000))
-    assert not page.next_page_token
-    return list(reversed(page.entries))
 
 
 def given(client: Client, member_id: str = "m-1") -> list[tuple[str, str, int]]:
