@@ -25,8 +25,9 @@ from benchmarks.system import ProcessFailed
 from benchmarks.workloads import CHECK, FULL, QUICK
 from ledger.store.embedded import EmbeddedServerError
 
-#: columns of the report where no terminal says how wide it is
+#: columns of the report where no terminal says how wide it is; with those that compare workers
 _WIDTH = 124
+_WIDTH_BY_WORKERS = 137
 
 BROKEN = 1
 INTERRUPTED = 128 + signal.SIGINT
@@ -42,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         seed=parsed.seed,
         members=parsed.members,
         generators=parsed.generators,
+        workers=parsed.workers,
+        connections=parsed.connections,
         parent=parsed.directory,
     )
     try:
@@ -64,7 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     if parsed.json is not None:
         parsed.json.write_text(json.dumps(as_dict(report), indent=2) + "\n")
-    console = Console(width=None if sys.stdout.isatty() else _WIDTH)
+    width = _WIDTH_BY_WORKERS if options.workers > 1 else _WIDTH
+    console = Console(width=None if sys.stdout.isatty() else width)
     console.print(as_text(report))
     return BROKEN if report.faults else 0
 
@@ -106,6 +110,22 @@ def _parser() -> argparse.ArgumentParser:
         default=1,
         metavar="N",
         help="load generator processes, which share what is in flight (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--workers",
+        type=_positive,
+        default=1,
+        metavar="N",
+        help="measure a service of N processes too, by turns with one of a single process "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--connections",
+        type=_positive,
+        default=16,
+        metavar="N",
+        help="gRPC connections of each load generator; never more than it has in flight "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--directory",

@@ -10,7 +10,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -92,21 +92,35 @@ def prepare(
 
 
 @asynccontextmanager
-async def sender(kind: Kind, address: str) -> AsyncIterator[Send]:
-    """How to send the requests of this kind to an address: host:port, or a URL for JSON."""
+async def senders(kind: Kind, address: str, connections: int) -> AsyncIterator[list[Send]]:
+    """How to send the requests of this kind to an address (host:port, or a URL for JSON), once for
+    each connection. For JSON the one client opens as many connections as it needs."""
     if kind is Kind.JSON_BALANCE:
-        yield _post(pyqwest.Client(), f"{address}/ledger.v1.BalanceService/GetBalance")
+        yield [_post(pyqwest.Client(), f"{address}/ledger.v1.BalanceService/GetBalance")]
         return
-    async with grpc.aio.insecure_channel(
-        address, options=[("grpc.max_receive_message_length", 16 << 20)]
-    ) as channel:
-        await asyncio.wait_for(channel.channel_ready(), _TIMEOUT_SECONDS)
-        method: Any = channel.unary_unary(_PATHS[kind])
+    async with AsyncExitStack() as stack:
+        yield [
+            await _call(await stack.enter_async_context(_channel(address)), kind)
+            for _ in range(connections)
+        ]
 
-        async def send(request: Any) -> Any:
-            return await method(request, timeout=_TIMEOUT_SECONDS)
 
-        yield send
+def _channel(address: str) -> grpc.aio.Channel:
+    options = [
+        ("grpc.max_receive_message_length", 16 << 20),
+        ("grpc.use_local_subchannel_pool", 1),  # or all channels would share one connection
+    ]
+    return grpc.aio.insecure_channel(address, options=options)
+
+
+async def _call(channel: grpc.aio.Channel, kind: Kind) -> Send:
+    await asyncio.wait_for(channel.channel_ready(), _TIMEOUT_SECONDS)
+    method: Any = channel.unary_unary(_PATHS[kind])
+
+    async def send(request: Any) -> Any:
+        return await method(request, timeout=_TIMEOUT_SECONDS)
+
+    return send
 
 
 def read(kind: Kind, call: Call, answer: Any, answers: Answers) -> None:

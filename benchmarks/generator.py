@@ -21,7 +21,7 @@ from typing import Any, Self, TypeVar
 
 import uvloop
 
-from benchmarks.calls import Answers, Call, Send, prepare, read, sender
+from benchmarks.calls import Answers, Call, Send, prepare, read, senders
 from benchmarks.shop import Shop
 from benchmarks.workloads import Workload
 
@@ -50,6 +50,8 @@ class Job:
     #: unique in the run
     name: str
     in_flight: int
+    #: gRPC connections, among which the callers are divided
+    connections: int
     calls: int
     seconds: float
 
@@ -165,13 +167,13 @@ def _generate(pipe: Connection) -> None:
 async def _do(job: Job, pipe: Connection) -> None:
     calls = prepare(job.workload, job.shop, job.program_id, job.currency, job.name, job.calls)
     kind = job.workload.kind
-    async with sender(kind, job.address) as send:
+    async with senders(kind, job.address, job.connections) as sends:
         # What was prepared stays; the collector need not look through it again and again.
         gc.collect()
         gc.freeze()
         pipe.send("ready")
         await asyncio.to_thread(pipe.recv)
-        timing, answered = await _closed_loop(send, calls, job.in_flight, job.seconds)
+        timing, answered = await _closed_loop(sends, calls, job.in_flight, job.seconds)
         pipe.send(timing)
     answers = Answers()
     for call, answer in answered:
@@ -181,7 +183,7 @@ async def _do(job: Job, pipe: Connection) -> None:
 
 
 async def _closed_loop(
-    send: Send, calls: list[Call], in_flight: int, seconds: float
+    sends: list[Send], calls: list[Call], in_flight: int, seconds: float
 ) -> tuple[Timing, list[tuple[Call, Any]]]:
     """Callers that each send the next call when theirs is answered, until time or calls are up."""
     remaining = iter(calls)
@@ -193,7 +195,7 @@ async def _closed_loop(
     began = time.monotonic()
     deadline = now() + int(seconds * 1e9)
 
-    async def caller() -> None:
+    async def caller(send: Send) -> None:
         nonlocal failures
         for call in remaining:
             sent = now()
@@ -209,6 +211,6 @@ async def _closed_loop(
             if came >= deadline or failures >= _MAX_FAILURES:
                 return
 
-    await asyncio.gather(*(caller() for _ in range(in_flight)))
+    await asyncio.gather(*(caller(sends[number % len(sends)]) for number in range(in_flight)))
     timing = Timing(began, time.monotonic(), time.process_time() - cpu, latencies)
     return timing, answered

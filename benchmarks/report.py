@@ -23,6 +23,10 @@ _NOTE = (
     "(BatchWrite: 64). CPU: for each command. Mean batch: commands per transaction. Full: "
     "with tiers, bonuses and promotions."
 )
+_WORKERS_NOTE = (
+    " Workers: service processes, each service with a database of its own; × one: commands per "
+    "second by those of a single process."
+)
 
 
 def as_dict(report: Report) -> dict[str, Any]:
@@ -34,6 +38,8 @@ def as_dict(report: Report) -> dict[str, Any]:
         "seed": options.seed,
         "members": options.members,
         "load_generators": options.generators,
+        "workers": options.workers,
+        "connections": options.connections,
         "machine": asdict(report.machine),
         "results": [asdict(result) for result in report.results],
         "audit": asdict(report.audit),
@@ -43,8 +49,12 @@ def as_dict(report: Report) -> dict[str, Any]:
 
 def as_text(report: Report) -> RenderableType:
     """The run as a table with its surroundings."""
+    by_workers = report.options.workers > 1
     return Group(
-        _surroundings(report), _table(report.results), Text(_NOTE, style="dim"), _verdict(report)
+        _surroundings(report),
+        _table(report.results, by_workers),
+        Text(_NOTE + _WORKERS_NOTE * by_workers, style="dim"),
+        _verdict(report),
     )
 
 
@@ -68,7 +78,8 @@ def _surroundings(report: Report) -> RenderableType:
         "Run",
         f"{report.began:%Y-%m-%d %H:%M} UTC, {options.mode.name}, "
         f"{options.mode.seconds:g} s each, seed {options.seed}, {options.members:,} members, "
-        f"{options.generators} load generator{'s' if options.generators > 1 else ''}",
+        f"{options.generators} load generator{'s' if options.generators > 1 else ''} "
+        f"with up to {options.connections} connection{'s' if options.connections > 1 else ''}",
     )
     foreign = max(result.foreign_cores for result in report.results)
     grid.add_row(
@@ -81,10 +92,11 @@ def _surroundings(report: Report) -> RenderableType:
     return grid
 
 
-def _table(results: list[Result]) -> Table:
+def _table(results: list[Result], by_workers: bool) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("Workload", no_wrap=True)
     for name in (
+        *(("work-\ners", "×\none") if by_workers else ()),
         *("in\nflight", "calls\nper s", "commands\nper s", "p50\nms", "p95\nms", "p99\nms"),
         *("×\nempty", "CPU µs\nclient", "CPU µs\nservice", "CPU µs\nPostgreSQL", "mean\nbatch"),
     ):
@@ -96,19 +108,24 @@ def _table(results: list[Result]) -> Table:
         section = result.workload
         table.add_row(
             result.workload,
+            *((str(result.workers), _ratio(result.ratio_to_one_worker)) if by_workers else ()),
             str(result.in_flight),
             f"{result.calls_per_second:,.0f}",
             f"{result.commands_per_second:,.0f}",
             _milliseconds(result.p50_ms),
             _milliseconds(result.p95_ms),
             _milliseconds(result.p99_ms),
-            "–" if result.ratio_to_empty is None else f"{result.ratio_to_empty:.2f}",
+            _ratio(result.ratio_to_empty),
             f"{result.client_cpu_us:,.0f}",
             f"{result.service_cpu_us:,.0f}",
             f"{result.postgres_cpu_us:,.0f}",
             "–" if result.average_batch is None else f"{result.average_batch:,.1f}",
         )
     return table
+
+
+def _ratio(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
 
 
 def _milliseconds(value: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from benchmarks.workloads import Kind, Workload
 
@@ -32,6 +32,8 @@ class Result:
     """A workload's figures. Latencies are of calls, in ms; CPU is in µs for each command."""
 
     workload: str
+    #: processes that served it
+    workers: int
     in_flight: int
     commands_per_call: int
     seconds: float
@@ -52,6 +54,8 @@ class Result:
     baseline_in_flight: int
     #: its commands per second by the empty RPC's calls per second; None until both are known
     ratio_to_empty: float | None = None
+    #: by those of a single process; None until both are known
+    ratio_to_one_worker: float | None = None
 
 
 def percentile(ordered: Sequence[int], share: float) -> float:
@@ -60,7 +64,7 @@ def percentile(ordered: Sequence[int], share: float) -> float:
 
 
 def result_of(
-    workload: Workload, seconds: float, latencies_ns: Sequence[int], usage: Usage
+    workload: Workload, workers: int, seconds: float, latencies_ns: Sequence[int], usage: Usage
 ) -> Result:
     """The figures of a workload whose `latencies_ns` are in order."""
     calls = len(latencies_ns)
@@ -74,6 +78,7 @@ def result_of(
 
     return Result(
         workload=workload.title,
+        workers=workers,
         in_flight=workload.in_flight,
         commands_per_call=workload.commands,
         seconds=round(seconds, 3),
@@ -92,10 +97,20 @@ def result_of(
     )
 
 
-def ratio_to_empty(result: Result, results: Sequence[Result]) -> float | None:
-    """Its commands per second by those of the empty RPC it is compared with."""
-    for other in results:
-        same = other.in_flight == result.baseline_in_flight
-        if other.workload == Kind.EMPTY.value and same:
-            return round(result.commands_per_second / other.commands_per_second, 3)
-    return None
+def compared(results: Sequence[Result]) -> list[Result]:
+    """The results, each with its ratios to others of the same run."""
+    of_one = {(one.workload, one.in_flight): one for one in results if one.workers == 1}
+
+    def ratio(result: Result, other: Result | None) -> float | None:
+        if other is None:
+            return None
+        return round(result.commands_per_second / other.commands_per_second, 3)
+
+    return [
+        replace(
+            result,
+            ratio_to_empty=ratio(result, of_one.get((Kind.EMPTY.value, result.baseline_in_flight))),
+            ratio_to_one_worker=ratio(result, of_one.get((result.workload, result.in_flight))),
+        )
+        for result in results
+    ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -15,7 +16,7 @@ from benchmarks.calls import Answers
 from benchmarks.cpu import machine_seconds, tree_seconds
 from benchmarks.generator import Generators, Job, Measured
 from benchmarks.machine import Machine, describe
-from benchmarks.results import Result, Usage, ratio_to_empty, result_of
+from benchmarks.results import Result, Usage, compared, result_of
 from benchmarks.setup import Program, enroll, full_program, plain_program
 from benchmarks.shop import Shop
 from benchmarks.system import EmptyServer, System, running_empty_server, running_system
@@ -31,6 +32,10 @@ class Options:
     members: int
     #: load generator processes
     generators: int
+    #: service processes; more than one are measured by turns with one
+    workers: int
+    #: gRPC connections of each load generator
+    connections: int
     #: where the database's directory is made
     parent: Path
 
@@ -54,30 +59,38 @@ def run(options: Options, progress: Callable[[str], None]) -> Report:
     Raises ProcessFailed, SetupFailed, GeneratorFailed, EmbeddedServerError, grpc.RpcError.
     """
     began = datetime.now(UTC)
-    progress("starting the database and the service")
-    with (
-        running_system(options.parent) as system,
-        running_empty_server(system.directory) as empty,
-        grpc.insecure_channel(system.grpc_address) as channel,
-    ):
-        machine = describe(system.directory, system.database_url)
-        plain, full = plain_program(channel), full_program(channel)
-        today = began.astimezone(ZoneInfo(plain.time_zone)).date()
-        shop = Shop(options.seed, options.members, plain.time_zone, today)
-        progress(f"enrolling {options.members:,} members in each of two programs")
-        enroll(channel, plain, shop)
-        enroll(channel, full, shop)
-        with Generators(options.generators) as generators:
-            bench = _Bench(options, system, empty, generators, plain, full, shop)
-            for workload in (*WARM_UP, *MEASURED):
-                progress(f"{workload.title}, {workload.in_flight} in flight")
-                bench.measure(workload)
+    with ExitStack() as stack:
+        benches: list[_Bench] = []
+        generators = stack.enter_context(Generators(options.generators))
+        for workers in sorted({1, options.workers}):
+            progress(f"starting a database and a service of {workers} process(es)")
+            system = stack.enter_context(running_system(options.parent, workers))
+            channel = stack.enter_context(grpc.insecure_channel(system.grpc_address))
+            if not benches:
+                machine = describe(system.directory, system.database_url)
+                empty = stack.enter_context(running_empty_server(system.directory))
+            plain, full = plain_program(channel), full_program(channel)
+            today = began.astimezone(ZoneInfo(plain.time_zone)).date()
+            shop = Shop(options.seed, options.members, plain.time_zone, today)
+            progress(f"enrolling {options.members:,} members in each of two programs")
+            enroll(channel, plain, shop)
+            enroll(channel, full, shop)
+            benches.append(_Bench(options, system, empty, generators, plain, full, shop, channel))
+        results: list[Result] = []
+        for workload in (*WARM_UP, *MEASURED):
+            progress(f"{workload.title}, {workload.in_flight} in flight")
+            for bench in benches[:1] if workload.kind is Kind.EMPTY else benches:
+                result = bench.measure(workload)
+                if workload.measured:
+                    results.append(result)
         progress("verifying the ledger")
-        return Report(began, options, machine, bench.results(), *bench.audit(channel))
+        audits, faults = zip(*(bench.audit() for bench in benches), strict=True)
+        all_faults = [fault for each in faults for fault in each]
+        return Report(began, options, machine, compared(results), combined(audits), all_faults)
 
 
 class _Bench:
-    """A run under way, and what it was told so far."""
+    """Measures one service, and keeps what it was told."""
 
     def __init__(
         self,
@@ -88,6 +101,7 @@ class _Bench:
         plain: Program,
         full: Program,
         shop: Shop,
+        channel: grpc.Channel,
     ) -> None:
         self._options = options
         self._system = system
@@ -96,12 +110,12 @@ class _Bench:
         self._plain = plain
         self._full = full
         self._shop = shop
+        self._channel = channel
         #: by program_id
         self._answers = {plain.program_id: Answers(), full.program_id: Answers()}
-        self._results: list[Result] = []
 
-    def measure(self, workload: Workload) -> None:
-        """Run a workload, note its figures and its answers."""
+    def measure(self, workload: Workload) -> Result:
+        """Run a workload and note its answers; its figures."""
         before = after = Usage(0, 0, 0, 0, 0, 0)
 
         def on_start() -> None:
@@ -116,20 +130,11 @@ class _Bench:
             workload, lambda number: self._job(workload, number), on_start, on_end
         )
         self._answers[self._program(workload).program_id].add(measured.answers)
-        if workload.measured:
-            usage = _between(before, after, measured)
-            self._results.append(
-                result_of(workload, measured.seconds, measured.latencies_ns, usage)
-            )
+        usage = _between(before, after, measured)
+        workers = self._system.workers
+        return result_of(workload, workers, measured.seconds, measured.latencies_ns, usage)
 
-    def results(self) -> list[Result]:
-        """The figures of all workloads, compared with the empty RPC."""
-        return [
-            replace(result, ratio_to_empty=ratio_to_empty(result, self._results))
-            for result in self._results
-        ]
-
-    def audit(self, channel: grpc.Channel) -> tuple[Audit, list[str]]:
+    def audit(self) -> tuple[Audit, list[str]]:
         """What the ledger holds, and everything that is not as it must be."""
         members = self._shop.member_ids()
         faults: list[str] = []
@@ -141,9 +146,9 @@ class _Bench:
                 balances = program.earning.balances(members, answers.acknowledged)
                 faults += check_answers(answers.balances, balances)
             told = answers.credited_points + program.welcome * len(members)
-            url = self._system.database_url
+            url, program_id = self._system.database_url, program.program_id
             found.append(
-                audit(channel, url, program.program_id, answers.acknowledged, told, balances)
+                audit(self._channel, url, program_id, answers.acknowledged, told, balances)
             )
             faults += [f"{count} × {what}" for what, count in answers.failures.most_common()]
             faults += found[-1].faults
@@ -152,6 +157,7 @@ class _Bench:
     def _job(self, workload: Workload, number: int) -> Job:
         count, mode = self._generators.count, self._options.mode
         seconds = mode.seconds if workload.measured else mode.warm_up_seconds
+        in_flight = _share(workload.in_flight, count, number)
         return Job(
             workload=workload,
             address=self._address(workload),
@@ -159,7 +165,8 @@ class _Bench:
             program_id=self._program(workload).program_id,
             currency=self._program(workload).currency,
             name=f"{workload.name}-{number}",
-            in_flight=_share(workload.in_flight, count, number),
+            in_flight=in_flight,
+            connections=max(1, min(in_flight, self._options.connections)),
             calls=_share(int(workload.calls_per_second * seconds) + count, count, number),
             seconds=seconds,
         )

@@ -36,6 +36,8 @@ class ProcessFailed(Exception):
 class System:
     """A service with its database. The pids are those of the roots of process trees."""
 
+    #: its processes that serve
+    workers: int
     #: host:port
     grpc_address: str
     http_url: str
@@ -64,16 +66,17 @@ class EmptyServer:
 
 
 @contextlib.contextmanager
-def running_system(parent: Path) -> Iterator[System]:
-    """A service that is ready, with an empty ledger, in a new directory below `parent`.
+def running_system(parent: Path, workers: int = 1) -> Iterator[System]:
+    """A service of `workers` processes that is ready, with an empty ledger.
 
-    Raises ProcessFailed, or EmbeddedServerError for the database.
+    Its new directory is below `parent`. Raises ProcessFailed, or EmbeddedServerError for the
+    database.
     """
     # Unix socket paths must be short; and the server may run as another user, who must get in.
     directory = Path(tempfile.mkdtemp(prefix="bench-", dir=parent))
     try:
         directory.chmod(0o755)
-        with _running_in(directory) as system:
+        with _running_in(directory, workers) as system:
             yield system
     finally:
         shutil.rmtree(directory, ignore_errors=True)
@@ -88,7 +91,7 @@ def running_empty_server(directory: Path) -> Iterator[EmptyServer]:
 
 
 @contextlib.contextmanager
-def _running_in(directory: Path) -> Iterator[System]:
+def _running_in(directory: Path, workers: int) -> Iterator[System]:
     data = directory / "data"
     with contextlib.ExitStack() as stack:
         stack.callback(embedded.stop, data)
@@ -98,7 +101,7 @@ def _running_in(directory: Path) -> Iterator[System]:
         assert postgres_pid is not None
         service, said = stack.enter_context(
             _child(
-                (sys.executable, "-m", "ledger", "serve", "--json"),
+                (sys.executable, "-m", "ledger", "serve", "--json", "--workers", str(workers)),
                 {
                     **_environment(),
                     "LEDGER_DATABASE_URL": database.url(),
@@ -110,6 +113,7 @@ def _running_in(directory: Path) -> Iterator[System]:
         )
         addresses = json.loads(said)
         yield System(
+            workers=workers,
             grpc_address=addresses["grpcAddress"],
             http_url=f"http://{addresses['httpAddress']}",
             database_url=database.url(),
