@@ -1,6 +1,7 @@
 """What a server says once it is ready: the warning of development mode, the demo, what to try.
 
-Everything goes to stderr, to people as panels, to log collectors as log lines.
+Everything goes to stderr, to people as panels, to log collectors as log lines. grpc is imported
+only to apply a demo: the process that watches workers does without.
 """
 
 from __future__ import annotations
@@ -18,11 +19,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from ledger.cli import demo
-from ledger.cli.connection import connect
 from ledger.cli.failure import CommandFailed
 from ledger.cli.output import messages
-from ledger.cli.programs import apply_document
 
 log = structlog.get_logger(__name__)
 
@@ -65,6 +63,9 @@ def welcome(addresses: Addresses, with_demo: bool, demo_file: Path | None, log_f
         elif with_demo:
             with as_file(files("ledger") / "demo" / "coffee-shop.yaml") as path:
                 program_id = _apply(addresses, path, log_format)
+            from ledger.cli import demo
+            from ledger.cli.connection import connect
+
             with connect(addresses.grpc, _TIMEOUT_SECONDS) as connection:
                 demo.record_purchases(connection, program_id)
             member_id = demo.MEMBER
@@ -80,7 +81,9 @@ def welcome(addresses: Addresses, with_demo: bool, demo_file: Path | None, log_f
 
 
 def _apply(addresses: Addresses, path: Path, log_format: str) -> str:
+    from ledger.cli.connection import connect
     from ledger.cli.document import load
+    from ledger.cli.programs import apply_document
 
     read = load(path)
     with connect(addresses.grpc, _TIMEOUT_SECONDS) as connection:

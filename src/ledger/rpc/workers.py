@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import pickle
 import signal
 import socket
@@ -45,16 +46,19 @@ class WorkerFailed(Exception):
 def reserved(address: str, what: str) -> Iterator[str]:
     """The address, with its port if it was 0, for workers to share and nobody else to take.
 
-    Raises OSError when it is taken.
+    Raises OSError when it is taken, or not this machine's.
     """
     host, _, port = address.rpartition(":")
     number = int(port)
     with contextlib.ExitStack() as stack:
         try:
-            for family, _, _, _, place in socket.getaddrinfo(
-                host.strip("[]"), number, type=socket.SOCK_STREAM
-            ):
-                number = _reserve(stack, family, (place[0], number, *place[2:]))
+            places = socket.getaddrinfo(host.strip("[]"), number, type=socket.SOCK_STREAM)
+            for family, _, _, _, place in places:
+                try:
+                    number = _reserve(stack, family, (place[0], number, *place[2:]))
+                except OSError as error:
+                    if error.errno != errno.EADDRNOTAVAIL or len(places) == 1:
+                        raise  # not only localhost where there is no IPv6
         except OSError as error:
             message = f"can not listen on {address} for {what}: {error.strerror}"
             raise OSError(message) from error
