@@ -158,11 +158,11 @@ class Till(MemoryLedger):
 
 
 def lines_of(parts: dict[str, str]) -> list[PurchaseLine]:
-    """Lines by "category/sku", one piece of each."""
+    """Lines by "category/sku", of which no number is said."""
     lines = []
     for name, amount in parts.items():
         category, _, sku = name.partition("/")
-        lines.append(PurchaseLine(sku, category, 1, cents(amount)))
+        lines.append(PurchaseLine(sku, category, 0, cents(amount)))
     return lines
 
 
