@@ -7,7 +7,18 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from ledger.cli import database, embedded, members, points, programs, replay, serve, tiers
+from ledger.cli import (
+    balances,
+    database,
+    embedded,
+    members,
+    programs,
+    purchases,
+    replay,
+    serve,
+    tiers,
+    timeline,
+)
 from ledger.cli.help import Command, Group
 
 app = typer.Typer(
@@ -57,14 +68,15 @@ app.command("migrate", cls=Command, rich_help_panel=_SERVER)(database.migrate)
 app.command("verify", cls=Command, rich_help_panel=_SERVER)(database.verify)
 app.add_typer(embedded.app, name="embedded", rich_help_panel=_SERVER)
 app.add_typer(programs.app, name="program", rich_help_panel=_PROGRAMS)
+app.command("demo", cls=Command, rich_help_panel=_PROGRAMS)(timeline.demo)
 app.command("replay", cls=Command, rich_help_panel=_PROGRAMS)(replay.replay)
 app.add_typer(members.app, name="member", rich_help_panel=_POINTS)
-app.command("purchase", cls=Command, rich_help_panel=_POINTS)(points.purchase)
-app.command("balance", cls=Command, rich_help_panel=_POINTS)(points.balance)
+app.command("purchase", cls=Command, rich_help_panel=_POINTS)(purchases.purchase)
+app.command("balance", cls=Command, rich_help_panel=_POINTS)(balances.balance)
 app.command("tier", cls=Command, rich_help_panel=_POINTS)(tiers.tier)
 app.command("activity", cls=Command, rich_help_panel=_POINTS)(tiers.activity)
 app.command("override-tier", cls=Command, rich_help_panel=_POINTS)(tiers.override_tier)
-app.command("statement", cls=Command, rich_help_panel=_POINTS)(points.statement)
+app.command("statement", cls=Command, rich_help_panel=_POINTS)(balances.statement)
 
 
 def command() -> Any:

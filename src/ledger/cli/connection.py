@@ -27,6 +27,7 @@ from ledger.v1 import (
     points_pb2_grpc,
     program_pb2,
     program_pb2_grpc,
+    redemption_pb2_grpc,
 )
 
 TRIES: Final = 4
@@ -107,6 +108,7 @@ class Connection:
         self.programs = program_pb2_grpc.ProgramServiceStub(self._channel)
         self.members = member_pb2_grpc.MemberServiceStub(self._channel)
         self.points = points_pb2_grpc.PointsServiceStub(self._channel)
+        self.redemptions = redemption_pb2_grpc.RedemptionServiceStub(self._channel)
         self.balances = balance_pb2_grpc.BalanceServiceStub(self._channel)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""`ledger member`: enroll and show members. Imports typer only."""
+"""`ledger member`: enroll and show members, and set what they may do. Imports typer only."""
 
 from __future__ import annotations
 
@@ -49,35 +49,25 @@ def enroll(
       ledger member enroll m-2 --birthday 02-29 --referrer m-1
       ledger member enroll m-2 --at 2026-11-01 --request-id enroll-m-2
     """
-    from ledger.cli import output, present
-    from ledger.cli.connection import connect, zone_of
-    from ledger.cli.messages import as_json, flag_birthday, flag_time
-    from ledger.cli.requests import new_request_id, telling_request_id
-    from ledger.v1 import member_pb2, types_pb2
+    from ledger.cli.messages import flag_birthday, flag_time
+    from ledger.cli.output import bold
+    from ledger.cli.writing import writing
+    from ledger.v1 import member_pb2
 
-    with connect(server, timeout) as connection:
-        found = connection.program(program)
-        zone = zone_of(found)
+    with writing(program, request_id, server, timeout, json) as ledger:
         request = member_pb2.EnrollMemberRequest(
-            request_id=request_id or new_request_id(),
-            program_id=found.program_id,
+            request_id=ledger.request_id,
+            program_id=ledger.program_id,
             member_id=member,
-            effective_time=flag_time("--at", at, zone),
+            effective_time=flag_time("--at", at, ledger.zone),
             location_id=location,
             terminal_id=terminal,
             birthday=flag_birthday(birthday),
             referrer_member_id=referrer,
         )
-        with telling_request_id(request.request_id):
-            receipt = connection.call(connection.members.EnrollMember, request, types_pb2.Receipt)
-    if json:
-        output.print_json(as_json(receipt))
-        return
-    enrolled = receipt.entries[0].member_id
-    repeated = " before; this repeats the first answer" if receipt.replayed else ""
-    output.done(f"member [bold]{output.escape(enrolled)}[/] is enrolled{repeated}")
-    output.console().print(present.receipt_text(receipt, zone))
-    output.note(f"  request id {request.request_id}")
+        receipt = ledger.send(ledger.connection.members.EnrollMember, request)
+        enrolled = receipt.entries[0].member_id
+        ledger.tell(receipt, f"member {bold(enrolled)}", "is enrolled", "was enrolled before")
 
 
 @app.command(cls=Command)
@@ -107,3 +97,52 @@ def show(
         output.print_json(as_json(answer))
         return
     output.console().print(present.member_panel(answer, found, zone_of(found)))
+
+
+@app.command(cls=Command)
+def status(
+    member: options.Member,
+    status: Annotated[
+        str,
+        typer.Argument(metavar="STATUS", help="One of active, earn-only, suspended, closed."),
+    ],
+    reason: Annotated[
+        str,
+        typer.Option("--reason", metavar="TEXT", help="Why, for the record: 1 to 500 characters."),
+    ],
+    program: options.Program = "",
+    request_id: options.RequestId = "",
+    server: options.Server = options.DEFAULT_SERVER,
+    timeout: options.Timeout = options.DEFAULT_TIMEOUT_SECONDS,
+    json: options.Json = False,
+) -> None:
+    """Let a member do more or less from now on.
+
+    active     earns and spends
+    earn-only  earns, and may not hold, redeem or hand on points
+    suspended  nothing, until the status is changed again
+    closed     nothing, for good
+
+    Points go on expiring whatever the status is.
+
+    Examples:
+      ledger member status m-1 suspended --reason "card reported stolen"
+      ledger member status m-1 active --reason "card replaced"
+    """
+    from ledger.cli.messages import argument_status, status_name
+    from ledger.cli.output import bold
+    from ledger.cli.writing import writing
+    from ledger.v1 import member_pb2
+
+    wanted = argument_status("STATUS", status)
+    with writing(program, request_id, server, timeout, json) as ledger:
+        request = member_pb2.SetMemberStatusRequest(
+            request_id=ledger.request_id,
+            program_id=ledger.program_id,
+            member_id=member,
+            status=wanted,
+            reason=reason,
+        )
+        receipt = ledger.send(ledger.connection.members.SetMemberStatus, request)
+        name = status_name(wanted)
+        ledger.tell(receipt, f"member {bold(member)}", f"is {name} now", f"became {name} before")

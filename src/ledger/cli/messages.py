@@ -1,23 +1,41 @@
-"""Plain values to messages and back: money, times, JSON. Imports protobuf and the core."""
+"""Plain values to messages and back: money, points, times, JSON. Imports protobuf and the core."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from google.protobuf import json_format
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.money_pb2 import Money
 
 from ledger.cli.failure import usage
-from ledger.cli.values import Line, parse_amount, parse_birthday, parse_line, parse_time
+from ledger.cli.values import (
+    Line,
+    parse_amount,
+    parse_birthday,
+    parse_duration,
+    parse_line,
+    parse_points,
+    parse_time,
+)
 from ledger.core.instants import format_instant, to_datetime
 from ledger.core.money import CURRENCIES, format_minor
-from ledger.v1 import member_pb2, points_pb2, types_pb2
+from ledger.v1 import member_pb2, types_pb2
 
 NANOS = 10**9
+
+_STATUSES = (
+    types_pb2.MEMBER_STATUS_ACTIVE,
+    types_pb2.MEMBER_STATUS_EARN_ONLY,
+    types_pb2.MEMBER_STATUS_SUSPENDED,
+    types_pb2.MEMBER_STATUS_CLOSED,
+)
+
+MessageT = TypeVar("MessageT", bound=Message)
 
 
 def as_json(message: Message) -> dict[str, Any]:
@@ -93,6 +111,46 @@ def flag_time(name: str, text: str, zone: ZoneInfo) -> Timestamp | None:
         raise usage(f"{name} {error}") from None
 
 
+def flag_duration(name: str, text: str) -> Duration | None:
+    """The length of time given with a flag, None if there is none. Raises CommandFailed (usage)."""
+    if not text:
+        return None
+    try:
+        return Duration(seconds=parse_duration(text))
+    except ValueError as error:
+        raise usage(f"{name} {error}") from None
+
+
+def flag_points(name: str, text: str) -> int | None:
+    """The points given with a flag, None if there are none. Raises CommandFailed (usage)."""
+    return argument_points(name, text) if text else None
+
+
+def argument_points(name: str, text: str, *, signed: bool = False) -> int:
+    """The points given as an argument. Raises CommandFailed (usage)."""
+    try:
+        return parse_points(text, signed=signed)
+    except ValueError as error:
+        raise usage(f"{name} {error}") from None
+
+
+def argument_status(name: str, text: str) -> types_pb2.MemberStatus:
+    """The status given as an argument: `earn-only`. Raises CommandFailed (usage)."""
+    statuses = {status_name(status): status for status in _STATUSES}
+    wanted = statuses.get(text.lower().replace("_", "-"))
+    if wanted is None:
+        raise usage(f"{name} must be one of {', '.join(statuses)}, not {text!r}")
+    return wanted
+
+
+def status_name(status: types_pb2.MemberStatus) -> str:
+    """`earn-only`; one that is newer than this version is shown by its number."""
+    if status not in types_pb2.MemberStatus.values():
+        return f"status {status}"
+    name = types_pb2.MemberStatus.Name(status)
+    return name.removeprefix("MEMBER_STATUS_").lower().replace("_", "-")
+
+
 def flag_birthday(text: str) -> member_pb2.Birthday | None:
     """The day of --birthday, None if there is none. Raises CommandFailed (usage)."""
     if not text:
@@ -120,6 +178,11 @@ def argument_lines(
         raise usage("--category is for purchases without --line; give each line its category")
     if category:
         return [types_pb2.PurchaseLine(category=category, quantity=1, amount=amount)]
+    return flag_lines(texts, currency)
+
+
+def flag_lines(texts: list[str], currency: str) -> list[types_pb2.PurchaseLine]:
+    """The receipt's lines given with --line. Raises CommandFailed (usage)."""
     try:
         return [purchase_line(parse_line(text, currency), currency) for text in texts]
     except ValueError as error:
@@ -136,8 +199,8 @@ def purchase_line(line: Line, currency: str) -> types_pb2.PurchaseLine:
     )
 
 
-def as_preview(request: points_pb2.RecordPurchaseRequest) -> points_pb2.PreviewPurchaseRequest:
-    """The same purchase as a question: what would it earn?"""
+def as_preview(request: Message, preview: type[MessageT]) -> MessageT:
+    """The same write as a question: what would it do? `preview` is the question's type."""
     fields = json_format.MessageToDict(request)
     fields.pop("requestId", None)
-    return json_format.ParseDict(fields, points_pb2.PreviewPurchaseRequest())
+    return json_format.ParseDict(fields, preview())

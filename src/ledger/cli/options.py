@@ -66,6 +66,23 @@ At = Annotated[
         "Default: now.",
     ),
 ]
+Reward = Annotated[
+    str,
+    typer.Option(
+        "--reward", metavar="ID", help="A reward instead of points, as `ledger rewards` lists it."
+    ),
+]
+Ttl = Annotated[
+    str,
+    typer.Option(
+        "--ttl",
+        metavar="DURATION",
+        help="How long from now, such as 90s, 15m or 2h. Default: as the program says.",
+    ),
+]
+Hold = Annotated[
+    str, typer.Argument(metavar="HOLD", help="The hold's id, as `ledger hold` printed it.")
+]
 Location = Annotated[
     str, typer.Option("--location", metavar="ID", help="Where it happened, such as a shop.")
 ]

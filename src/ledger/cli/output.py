@@ -17,6 +17,7 @@ from rich.text import Text
 from ledger.cli.failure import NO_ANSWER, CommandFailed
 
 __all__ = [
+    "bold",
     "console",
     "done",
     "escape",
@@ -61,6 +62,11 @@ def print_json(document: Any) -> None:
 def note(text: str) -> None:
     """A remark on stderr."""
     messages().print(Text(text, style="dim"), soft_wrap=True)
+
+
+def bold(text: str) -> str:
+    """Markup of the text as it is, in bold."""
+    return f"[bold]{escape(text)}[/]"
 
 
 def done(text: str) -> None:

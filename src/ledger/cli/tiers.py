@@ -68,36 +68,23 @@ def activity(
       ledger activity m-1 survey-completed
       ledger activity m-1 check-in --location shop-7 --at "2026-11-20 08:15"
     """
-    from ledger.cli import output, present
-    from ledger.cli.connection import connect, zone_of
-    from ledger.cli.messages import as_json, flag_time
-    from ledger.cli.requests import new_request_id, telling_request_id
-    from ledger.v1 import points_pb2, types_pb2
+    from ledger.cli.messages import flag_time
+    from ledger.cli.output import bold
+    from ledger.cli.writing import writing
+    from ledger.v1 import points_pb2
 
-    with connect(server, timeout) as connection:
-        found = connection.program(program)
-        zone = zone_of(found)
+    with writing(program, request_id, server, timeout, json) as ledger:
         request = points_pb2.RecordActivityRequest(
-            request_id=request_id or new_request_id(),
-            program_id=found.program_id,
+            request_id=ledger.request_id,
+            program_id=ledger.program_id,
             member_id=member,
             activity=name,
-            effective_time=flag_time("--at", at, zone),
+            effective_time=flag_time("--at", at, ledger.zone),
             location_id=location,
             terminal_id=terminal,
         )
-        with telling_request_id(request.request_id):
-            receipt = connection.call(connection.points.RecordActivity, request, types_pb2.Receipt)
-    if json:
-        output.print_json(as_json(receipt))
-        return
-    done = f"activity [bold]{output.escape(name)}[/]"
-    if receipt.replayed:
-        output.done(f"{done} was recorded before; this repeats the first answer")
-    else:
-        output.done(f"{done} is recorded for member [bold]{output.escape(member)}[/]")
-    output.console().print(present.receipt_text(receipt, zone))
-    output.note(f"  request id {request.request_id}")
+        receipt = ledger.send(ledger.connection.points.RecordActivity, request)
+        ledger.tell(receipt, f"activity {bold(name)}", f"is recorded for member {bold(member)}")
 
 
 def override_tier(
@@ -132,32 +119,24 @@ def override_tier(
     Examples:
       ledger override-tier m-1 gold --until 2027-01-01 --reason "moved house"
     """
-    from ledger.cli import output, present
-    from ledger.cli.connection import connect, zone_of
-    from ledger.cli.messages import as_json, flag_time
-    from ledger.cli.requests import new_request_id, telling_request_id
-    from ledger.v1 import points_pb2, types_pb2
+    from ledger.cli.messages import flag_time
+    from ledger.cli.output import bold
+    from ledger.cli.writing import writing
+    from ledger.v1 import points_pb2
 
-    with connect(server, timeout) as connection:
-        found = connection.program(program)
-        zone = zone_of(found)
+    with writing(program, request_id, server, timeout, json) as ledger:
         request = points_pb2.OverrideTierRequest(
-            request_id=request_id or new_request_id(),
-            program_id=found.program_id,
+            request_id=ledger.request_id,
+            program_id=ledger.program_id,
             member_id=member,
             tier_id=tier,
             reason=reason,
-            until_time=flag_time("--until", until, zone),
+            until_time=flag_time("--until", until, ledger.zone),
         )
-        with telling_request_id(request.request_id):
-            receipt = connection.call(connection.points.OverrideTier, request, types_pb2.Receipt)
-    if json:
-        output.print_json(as_json(receipt))
-        return
-    held = f"tier [bold]{output.escape(tier)}[/]"
-    if receipt.replayed:
-        output.done(f"{held} was given before; this repeats the first answer")
-    else:
-        output.done(f"{held} is given to member [bold]{output.escape(member)}[/]")
-    output.console().print(present.receipt_text(receipt, zone))
-    output.note(f"  request id {request.request_id}")
+        receipt = ledger.send(ledger.connection.points.OverrideTier, request)
+        ledger.tell(
+            receipt,
+            f"tier {bold(tier)}",
+            f"is given to member {bold(member)}",
+            "was given before",
+        )

@@ -1,16 +1,24 @@
-"""Text from flags and files to exact values: amounts, receipt lines, times.
+"""Text from flags and files to exact values: amounts, points, receipt lines, times.
 
 Faults are ValueErrors that say what is allowed. Imports the core and the standard library only.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from ledger.core.instants import EARLIEST, LATEST, to_instant
 from ledger.core.money import CURRENCIES, MAX_AMOUNT, parse_decimal
+
+MAX_POINTS: Final = 10**15
+
+_POINTS = re.compile(r"[+-]?[0-9]{1,18}")
+_DURATION = re.compile(r"(?:(\d{1,5})d)?(?:(\d{1,6})h)?(?:(\d{1,7})m)?(?:(\d{1,9})s?)?", re.ASCII)
+_SECONDS = (86_400, 3_600, 60, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +46,33 @@ def parse_amount(text: str, currency: str) -> int:
     if minor > MAX_AMOUNT:
         raise ValueError(f"is larger than the ledger takes: {text}")
     return int(minor)
+
+
+def parse_points(text: str, *, signed: bool = False) -> int:
+    """A number of points: `250`; with `signed` also `-250` and `+250`.
+
+    Raises ValueError with what is allowed.
+    """
+    if not _POINTS.fullmatch(text) or (not signed and text[0] in "+-"):
+        example = "250 or -250" if signed else "250"
+        raise ValueError(f"must be a whole number such as {example}, not {text!r}")
+    points = int(text)
+    if abs(points) > MAX_POINTS:
+        raise ValueError(f"is more than the ledger takes: {text}")
+    return points
+
+
+def parse_duration(text: str) -> int:
+    """Seconds of `90s`, `15m`, `2h`, `1d` or `1h30m`; a bare number is seconds.
+
+    Raises ValueError with what is allowed.
+    """
+    found = _DURATION.fullmatch(text)
+    if not text or found is None:
+        raise ValueError(f"must be a duration such as 90s, 15m, 2h or 1d, not {text!r}")
+    return sum(
+        int(number or 0) * unit for number, unit in zip(found.groups(), _SECONDS, strict=True)
+    )
 
 
 def parse_line(text: str, currency: str) -> Line:
