@@ -553,9 +553,9 @@ def test_a_reward_for_nothing_is_held_and_captured_without_points() -> None:
     assert rows(till.journal()[1:]) == [("HOLD", 0), ("CAPTURE", 0)]
     assert all(not entry.debit_account for entry in till.journal())
     assert till.accounts["ann"].holds == ()
-    assert till.taken["perk"] == 1
+    assert till.units["perk"] == 1
     till.reverse(redemption_of(till, receipt))
-    assert till.taken["perk"] == 0
+    assert till.units["perk"] == 0
     assert till.accounts["ann"].marks == ()
     sound(till)
 
@@ -577,7 +577,7 @@ def test_a_hold_that_comes_to_nothing_gives_back_the_unit_and_the_use(
     ended = till.journal()[-1]
     assert (ended.kind, ended.points, ended.data.units) == ("RELEASE", points, -1)
     assert ended.data.reward_id == "a"
-    assert till.taken["a"] == 0
+    assert till.units["a"] == 0
     assert till.accounts["ann"].marks == ()
     till.hold(reward_id="a")
     sound(till)
@@ -587,7 +587,7 @@ def test_a_captured_reward_keeps_its_unit_and_its_use() -> None:
     reward = {**COFFEE, "stock": 5, "per_member": {"count": 1}}
     till = rich(document(rewards=[reward]))
     receipt = till.capture(till.hold(reward_id="coffee"))
-    assert till.taken["coffee"] == 1
+    assert till.units["coffee"] == 1
     with pytest.raises(RewardLimitReached):
         till.hold(reward_id="coffee")
 
@@ -596,7 +596,7 @@ def test_a_captured_reward_keeps_its_unit_and_its_use() -> None:
     with pytest.raises(RewardLimitReached):
         till.hold(reward_id="coffee")
     till.reverse(redemption)
-    assert till.taken["coffee"] == 0
+    assert till.units["coffee"] == 0
     till.hold(reward_id="coffee")
     sound(till)
 
@@ -617,7 +617,7 @@ def test_an_open_hold_keeps_what_it_reserved_whatever_new_rules_say() -> None:
     assert entry.points == -45
     assert entry.data.redemption is not None
     assert entry.data.redemption.value == 450
-    assert till.taken["coffee"] == 1
+    assert till.units["coffee"] == 1
     assert till.state("bob") == (100, 0, 0, 0)
     sound(till)
 

@@ -583,7 +583,7 @@ def test_a_reward_is_had_when_every_condition_holds(
         assert type(outcome) is refusal
         assert isinstance(outcome, LedgerError)
         assert outcome.metadata == metadata
-        assert till.taken["a"] == 0
+        assert till.units["a"] == 0
 
 
 def test_out_of_stock_is_said_before_the_limit() -> None:
@@ -636,13 +636,13 @@ def test_stock_is_never_oversold_and_comes_back_when_all_is_given_back() -> None
             attempt(reward_id="coffee")
 
     till.reverse(first, 9)
-    assert till.taken["coffee"] == 2
+    assert till.units["coffee"] == 2
     till.reverse(first, 1)
     assert till.journal()[-1].data.units == -1
-    assert till.taken["coffee"] == 1
+    assert till.units["coffee"] == 1
 
     till.release(hold)
-    assert till.taken["coffee"] == 0
+    assert till.units["coffee"] == 0
     assert till.state() == (100, 0, 0, 0)
     sound(till)
 
@@ -660,25 +660,25 @@ def test_a_larger_stock_in_a_later_version_tops_up() -> None:
     till.redeem(reward_id="perk")
     with pytest.raises(RewardOutOfStock):
         till.redeem(reward_id="perk")
-    assert till.taken["perk"] == 3
+    assert till.units["perk"] == 3
 
 
 def test_units_count_only_while_there_is_a_stock() -> None:
     till = rich(rules(PERK))
     before = redemption_of(till, till.redeem(reward_id="perk"))
-    assert till.taken["perk"] == 0
+    assert till.units["perk"] == 0
     till.publish(rules({**PERK, "stock": 1}), till.now)
     counted = redemption_of(till, till.redeem(reward_id="perk"))
-    assert till.taken["perk"] == 1
+    assert till.units["perk"] == 1
 
     till.reverse(before)
-    assert till.taken["perk"] == 1
+    assert till.units["perk"] == 1
     till.publish(rules(PERK), till.now)
     till.redeem(reward_id="perk")
-    assert till.taken["perk"] == 1
+    assert till.units["perk"] == 1
     # What was counted is given back, whether there is a stock now or not.
     till.reverse(counted)
-    assert till.taken["perk"] == 0
+    assert till.units["perk"] == 0
 
 
 # -- limits ---------------------------------------------------------------------------------------
@@ -744,7 +744,7 @@ def test_a_perk_is_given_back_once() -> None:
     assert entry.data.redemption.reversed
     with pytest.raises(ReversalExceedsRedemption):
         till.reverse(redemption)
-    assert till.taken["perk"] == 0
+    assert till.units["perk"] == 0
 
 
 # -- what is offered ------------------------------------------------------------------------------
@@ -773,7 +773,7 @@ def test_offers_say_what_can_be_had_and_why_not() -> None:
         till.redeem(reward_id="gone")
 
     account, version = till.accounts["ann"], till.program.versions[0]
-    found = offers(account, version.rules, till.program, till.now, till.taken)
+    found = offers(account, version.rules, till.program, till.now, till.units)
 
     assert [
         (offer.reward.id, offer.stock_left, [obstacle.reason for obstacle in offer.obstacles])
