@@ -22,7 +22,7 @@ from ledger.core.commands import (
 )
 from ledger.core.errors import LedgerError
 from ledger.core.instants import DAY, MINUTE, SECOND, day_start, local_day
-from ledger.core.model import Account, Entry, PurchaseLine, Receipt, encode
+from ledger.core.model import Account, Entry, Mark, PurchaseLine, Receipt, encode
 from ledger.core.posting import Posting
 from tests.histories import (
     ACTIVITIES,
@@ -380,7 +380,12 @@ def test_ten_years_of_visits_take_no_more_room_than_one(period: Document) -> Non
 
 def size(account: Account) -> int:
     """Bytes of an account, but for the digits of what only ever counts up."""
-    return len(encode(msgspec.structs.replace(account, version=1, lifetime=1, visits=1)))
+    marks = tuple(
+        Mark(mark.rule, (1,)) if mark.rule.startswith("visit:") else mark for mark in account.marks
+    )
+    return len(
+        encode(msgspec.structs.replace(account, version=1, lifetime=1, visits=1, marks=marks))
+    )
 
 
 # -- budgets --------------------------------------------------------------------------------------

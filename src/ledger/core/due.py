@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from ledger.core.giving import give_bonus
 from ledger.core.holding import end_hold
-from ledger.core.instants import date_of, day_start, local_day, yearly
+from ledger.core.instants import day_start, local_day, next_anniversary, yearly
 from ledger.core.membership import READ_ONLY
 from ledger.core.model import (
     AVAILABLE,
@@ -125,14 +125,9 @@ def _occasion_day(
         start = local_day(dated.start, zone)
         after = max(after, start if day_start(start, zone) < dated.start else start - 1)
     if bonus.on == "MEMBERSHIP_ANNIVERSARY":
-        return _anniversary_after(enroll_day, after)
+        return next_anniversary(enroll_day, after)
     month, day = divmod(account.birthday, 100)
     return yearly(month, day, after + 1)
-
-
-def _anniversary_after(enroll_day: int, after: int) -> int:
-    first = date_of(enroll_day)
-    return yearly(first.month, first.day, after + 1)
 
 
 def _lapse(posting: Posting, instant: int) -> bool:

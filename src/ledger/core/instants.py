@@ -74,6 +74,12 @@ def yearly(month: int, day_of_month: int, from_day: int) -> int:
     return this_year if this_year >= from_day else _in_year(year + 1, month, day_of_month)
 
 
+def next_anniversary(first_day: int, day: int) -> int:
+    """The first yearly return of local day `first_day` that is after `day`."""
+    first = date_of(first_day)
+    return yearly(first.month, first.day, day + 1)
+
+
 @lru_cache(maxsize=4096)
 def anniversary(first_day: int, day: int) -> int:
     """The latest yearly return of local day `first_day` that is not after `day`."""

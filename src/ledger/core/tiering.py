@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ledger.core.apply import change_day
+from ledger.core.change import change_day
 from ledger.core.commands import Command, OverrideTier
 from ledger.core.errors import invalid
 from ledger.core.giving import give

@@ -20,7 +20,7 @@ from ledger.core.instants import (
     day_start,
     local_day,
     month_end,
-    yearly,
+    next_anniversary,
 )
 from ledger.core.model import Day, Progress, TierReason, TierState
 from ledger.core.program import RulesVersion
@@ -56,8 +56,7 @@ def period_end(tiers: Tiers, day: int, enroll_day: int) -> int | None:
         return None
     if tiers.period == "calendar_year":
         return day_of(date(date_of(day).year + 1, 1, 1))
-    first = date_of(enroll_day)
-    return yearly(first.month, first.day, day + 1)
+    return next_anniversary(enroll_day, day)
 
 
 def count(days: tuple[Day, ...], start: int, per_day: int) -> tuple[int, int, int | None]:
