@@ -201,12 +201,17 @@ def rewards(member_id: str = "m-1", program_id: str = PROGRAM) -> redemption_pb2
 
 
 def returned(
-    number: object, receipt: object, amount: str | None = None, **more: Any
+    number: object,
+    receipt: object,
+    amount: str | None = None,
+    *,
+    currency: str = "EUR",
+    **more: Any,
 ) -> points_pb2.RecordReturnRequest:
     """A return of the purchase that is named after `receipt`: an amount of it, or what `more` says
     (`lines` or `full`)."""
     if amount is not None:
-        more["amount"] = money(amount)
+        more["amount"] = money(amount, currency)
     more.setdefault("purchase_id", f"receipt-{receipt}")
     return points_pb2.RecordReturnRequest(**_own(f"return-{number}", more))
 
