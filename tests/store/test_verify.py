@@ -13,11 +13,21 @@ from ledger.store.tables import APPEND_ONLY
 from ledger.store.verify import verify
 from tests.conftest import running_server
 from tests.service.client import GrpcClient
-from tests.service.requests import PROGRAM, clock, open_program, purchase
+from tests.service.requests import (
+    PROGRAM,
+    clock,
+    hold,
+    open_program,
+    purchase,
+    redemption,
+    returned,
+    transfer,
+)
 
 MEMBERS = ("m-1", "m-2", "m-3")
 #: four purchases take 20 points of it, m-2's second gets the 10 that are left, m-3's none
 PROMOTION = {"id": "opening", "points": 20, "budget": 90}
+MUG = {"id": "mug", "name": "Mug", "points": 25, "kind": "ITEM", "stock": 10}
 
 
 @pytest.fixture
@@ -99,6 +109,79 @@ def test_a_change_behind_its_back_is_found(ledger: str, sql: str, check: str) ->
     assert check in {found.check for found in report.findings}
     assert {found.member_id for found in report.findings} <= {"m-2", ""}
     assert report.members == 3
+
+
+@pytest.fixture
+def spent(database_url: str) -> str:
+    """A ledger in which one member holds points, one redeemed a reward and one owes points."""
+    with (
+        running_server(database_url) as server,
+        closing(GrpcClient(server.grpc_address)) as client,
+    ):
+        open_program(client, enrolled=MEMBERS, rewards=[MUG])
+        for member in MEMBERS:
+            client.record_purchase(purchase(member, "100.00", member_id=member))
+        client.hold_points(hold(1, 40, member_id="m-1"))
+        client.transfer_points(transfer(1, 30, "m-2", member_id="m-1"))
+        client.redeem_points(redemption(1, reward_id="mug", member_id="m-2"))
+        client.redeem_points(redemption(1, 60, member_id="m-3"))
+        client.record_return(returned(1, "m-3", full=True, member_id="m-3"))
+    return database_url
+
+
+def test_a_ledger_of_every_account_is_sound(spent: str) -> None:
+    report = verify(spent, workers=2)
+
+    assert report.findings == []
+    assert report.totals[PROGRAM] == {
+        "issuance": -200,
+        "member:available": 30 + 105,
+        "member:held": 40,
+        "member:debt": -60,
+        "redeemed": 25 + 60,
+        "transfers": 0,
+    }
+
+
+GONE = "; ".join(
+    f"DELETE FROM {table} WHERE member_id = 'm-2'" for table in ("purchases", "entries", "accounts")
+)
+
+
+@pytest.mark.parametrize(
+    ("sql", "check"),
+    [
+        pytest.param("UPDATE rewards_stock SET taken = 0", "stock", id="units taken"),
+        pytest.param("DELETE FROM rewards_stock", "stock", id="what is known of a stock"),
+        pytest.param(
+            f"INSERT INTO rewards_stock VALUES ('{PROGRAM}', 'made-up', 1)",
+            "stock",
+            id="a unit nobody took",
+        ),
+        pytest.param(
+            "UPDATE accounts SET held = 39 WHERE member_id = 'm-1'", "trial_balance", id="held"
+        ),
+        pytest.param(
+            "UPDATE accounts SET state = replace(state, '\"debt\":60', '\"debt\":6')"
+            " WHERE member_id = 'm-3'",
+            "account",
+            id="a debt",
+        ),
+        pytest.param(
+            "UPDATE entries SET subject_sequence = 1 WHERE kind = 'RETURN'", "chain", id="a subject"
+        ),
+        pytest.param(
+            "DELETE FROM entries WHERE member_id = 'm-2' AND kind = 'REDEMPTION'",
+            "stock",
+            id="what took a unit",
+        ),
+        pytest.param(GONE, "trial_balance", id="a whole member to whom points were transferred"),
+    ],
+)
+def test_a_change_to_what_is_held_owed_or_taken_is_found(spent: str, sql: str, check: str) -> None:
+    tamper(spent, sql)
+
+    assert check in {found.check for found in verify(spent, workers=1).findings}
 
 
 def test_two_workers_find_what_one_finds(ledger: str) -> None:
