@@ -9,11 +9,14 @@ from typer.main import get_command
 
 from ledger.cli import (
     balances,
+    corrections,
     database,
     embedded,
+    holds,
     members,
     programs,
     purchases,
+    redemptions,
     replay,
     serve,
     tiers,
@@ -52,6 +55,7 @@ def ledger(
       ledger serve --demo
       ledger balance m-1
       ledger purchase m-1 12.99
+      ledger redeem m-1 --reward free-coffee
       ledger statement m-1
 
     Exit codes: 0 done · 1 refused, or faults were found · 2 wrong usage ·
@@ -60,8 +64,12 @@ def ledger(
 
 
 _SERVER = "Run a server"
-_POINTS = "Members and points"
 _PROGRAMS = "Programs"
+_MEMBERS = "Members"
+_POINTS = "Points earned and corrected"
+_SPENDING = "Points spent"
+#: so that -250 is not taken for options
+_NEGATIVE_NUMBERS = {"ignore_unknown_options": True}
 
 app.command("serve", cls=Command, rich_help_panel=_SERVER)(serve.serve)
 app.command("migrate", cls=Command, rich_help_panel=_SERVER)(database.migrate)
@@ -70,13 +78,26 @@ app.add_typer(embedded.app, name="embedded", rich_help_panel=_SERVER)
 app.add_typer(programs.app, name="program", rich_help_panel=_PROGRAMS)
 app.command("demo", cls=Command, rich_help_panel=_PROGRAMS)(timeline.demo)
 app.command("replay", cls=Command, rich_help_panel=_PROGRAMS)(replay.replay)
-app.add_typer(members.app, name="member", rich_help_panel=_POINTS)
+app.command("balance", cls=Command, rich_help_panel=_MEMBERS)(balances.balance)
+app.command("statement", cls=Command, rich_help_panel=_MEMBERS)(balances.statement)
+app.command("expiring", cls=Command, rich_help_panel=_MEMBERS)(balances.expiring)
+app.command("tier", cls=Command, rich_help_panel=_MEMBERS)(tiers.tier)
+app.command("override-tier", cls=Command, rich_help_panel=_MEMBERS)(tiers.override_tier)
+app.add_typer(members.app, name="member", rich_help_panel=_MEMBERS)
 app.command("purchase", cls=Command, rich_help_panel=_POINTS)(purchases.purchase)
-app.command("balance", cls=Command, rich_help_panel=_POINTS)(balances.balance)
-app.command("tier", cls=Command, rich_help_panel=_POINTS)(tiers.tier)
+app.command("return", cls=Command, rich_help_panel=_POINTS)(purchases.return_)
 app.command("activity", cls=Command, rich_help_panel=_POINTS)(tiers.activity)
-app.command("override-tier", cls=Command, rich_help_panel=_POINTS)(tiers.override_tier)
-app.command("statement", cls=Command, rich_help_panel=_POINTS)(balances.statement)
+app.command("adjust", cls=Command, rich_help_panel=_POINTS, context_settings=_NEGATIVE_NUMBERS)(
+    corrections.adjust
+)
+app.command("transfer", cls=Command, rich_help_panel=_POINTS)(corrections.transfer)
+app.command("rewards", cls=Command, rich_help_panel=_SPENDING)(redemptions.rewards)
+app.command("redeem", cls=Command, rich_help_panel=_SPENDING)(redemptions.redeem)
+app.command("reverse", cls=Command, rich_help_panel=_SPENDING)(redemptions.reverse)
+app.command("hold", cls=Command, rich_help_panel=_SPENDING)(holds.hold)
+app.command("capture", cls=Command, rich_help_panel=_SPENDING)(holds.capture)
+app.command("release", cls=Command, rich_help_panel=_SPENDING)(holds.release)
+app.command("extend", cls=Command, rich_help_panel=_SPENDING)(holds.extend)
 
 
 def command() -> Any:

@@ -134,6 +134,13 @@ def argument_points(name: str, text: str, *, signed: bool = False) -> int:
         raise usage(f"{name} {error}") from None
 
 
+def points_or_reward(points: str, reward_id: str) -> int:
+    """The points given as an argument, 0 with a reward. Raises CommandFailed (usage)."""
+    if bool(points) == bool(reward_id):
+        raise usage("points or a reward? Name one of POINTS and --reward")
+    return argument_points("POINTS", points) if points else 0
+
+
 def argument_status(name: str, text: str) -> types_pb2.MemberStatus:
     """The status given as an argument: `earn-only`. Raises CommandFailed (usage)."""
     statuses = {status_name(status): status for status in _STATUSES}

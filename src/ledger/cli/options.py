@@ -66,6 +66,9 @@ At = Annotated[
         "Default: now.",
     ),
 ]
+Points = Annotated[
+    str, typer.Argument(metavar="[POINTS]", help="How many, such as 250; or name a --reward.")
+]
 Reward = Annotated[
     str,
     typer.Option(

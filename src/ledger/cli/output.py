@@ -82,7 +82,8 @@ def print_failure(failure: CommandFailed, as_json: bool) -> None:
     out = messages()
     title = "Error" if failure.reason == "USAGE" else failure.reason or failure.code
     out.print(f"[bold red]{escape(title)}[/]  {escape(failure.message)}", soft_wrap=True)
-    _print_violations(out, failure.violations)
+    if [f"{field}: {fault}" for field, fault in failure.violations] != [failure.message]:
+        _print_violations(out, failure.violations)
     facts = [
         f"{name} {value}"
         for name, value in failure.metadata.items()

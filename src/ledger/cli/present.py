@@ -16,7 +16,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from ledger.cli.messages import format_money, local, plural, status_name
+from ledger.cli.messages import format_money, instant, local, status_name
 from ledger.cli.values import format_date
 from ledger.v1 import balance_pb2, member_pb2, program_pb2, types_pb2
 
@@ -76,7 +76,7 @@ def balance_panel(
     grid.add_row("Pending", points(balance.pending_points), "")
     grid.add_row("Held", points(balance.held_points), "")
     if balance.debt_points:
-        owed = "owed: the next points that come in pay it"
+        owed = "the next points that come in pay it"
         grid.add_row("Debt", Text(points(balance.debt_points), style="red"), owed)
     grid.add_row("Lifetime", points(balance.lifetime_points), "")
     if balance.HasField("next_expiry"):
@@ -115,7 +115,8 @@ def member_panel(
 
 def balance_line(balance: types_pb2.Balance) -> Text:
     """The balance in one line."""
-    text = Text.assemble("  Balance ", (points(balance.available_points), "bold green"), " points")
+    noun = "point" if balance.available_points == 1 else "points"
+    text = Text.assemble("  Balance ", (points(balance.available_points), "bold green"), f" {noun}")
     if balance.HasField("value") and balance.available_points:
         text.append(f", worth {format_money(balance.value)}")
     if balance.pending_points:
@@ -155,18 +156,20 @@ def expiry_table(
         )
     if schedule.never_expiring_points:
         table.add_row(points(schedule.never_expiring_points), "always", "", "")
-    notes = []
-    if not table.row_count:
-        notes.append("No points.")
-    if schedule.HasField("inactivity_expire_time"):
+    parts: list[RenderableType] = [table if table.row_count else Text("No points.")]
+    if _outlasts(schedule):
         last = through(schedule.inactivity_expire_time, zone)
-        lost = plural(schedule.inactivity_points, "point")
-        notes.append(
-            f"Unless something is bought or redeemed by {last}, all expires then: {lost} as things "
-            "stand."
-        )
-    parts = [table] if table.row_count else []
-    return Group(*parts, Text("\n".join(notes)))
+        parts.append(Text(f"Unless something is bought or redeemed through {last}, all ends then."))
+    return Group(*parts)
+
+
+def _outlasts(schedule: balance_pb2.GetExpiryScheduleResponse) -> bool:
+    """Whether points are left when the balance expires because nothing was done for long."""
+    if not schedule.HasField("inactivity_expire_time"):
+        return False
+    end = instant(schedule.inactivity_expire_time)
+    lasting = any(instant(item.expire_time) > end for item in schedule.items)
+    return bool(schedule.never_expiring_points) or lasting
 
 
 def _lot_state(item: balance_pb2.GetExpiryScheduleResponse.Item, zone: ZoneInfo) -> Text:

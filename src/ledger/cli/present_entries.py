@@ -75,7 +75,22 @@ def moved(entry: types_pb2.Entry) -> Text:
 
 
 def subject(entry: types_pb2.Entry, rewards: Mapping[str, str]) -> str:
-    """What the entry is about, in a word: an id, another member, a status. `rewards`: names."""
+    """What the entry is about, in a word. `rewards` are names by id."""
+    return about(entry, rewards) or entry.purchase_id or entry.hold_id or entry.redemption_id
+
+
+def other_ids(entry: types_pb2.Entry) -> list[str]:
+    """The hold and the redemption it is about, as far as `subject` does not tell them."""
+    ids = []
+    if entry.hold_id and entry.reward_id:
+        ids.append(f"hold {entry.hold_id}")
+    if entry.redemption_id and (entry.reward_id or entry.hold_id):
+        ids.append(f"redemption {entry.redemption_id}")
+    return ids
+
+
+def about(entry: types_pb2.Entry, rewards: Mapping[str, str]) -> str:
+    """A reward, another member, a tier, a status, a reason: what needs no number to be known."""
     if entry.reward_id:
         return rewards.get(entry.reward_id, entry.reward_id)
     if entry.kind in (types_pb2.ENTRY_KIND_TRANSFER_OUT, types_pb2.ENTRY_KIND_TRANSFER_IN):
@@ -83,9 +98,10 @@ def subject(entry: types_pb2.Entry, rewards: Mapping[str, str]) -> str:
     if entry.kind == types_pb2.ENTRY_KIND_STATUS_CHANGE:
         return status_name(entry.status)
     if entry.HasField("tier_change"):
-        return tiers(entry.tier_change)
-    names = (entry.purchase_id, entry.activity, entry.reason_code, entry.hold_id)
-    return next(filter(None, names), entry.redemption_id)
+        change = entry.tier_change
+        same = change.from_tier_id == change.to_tier_id
+        return change.to_tier_id if same else f"{change.from_tier_id} → {change.to_tier_id}"
+    return entry.activity or entry.reason_code
 
 
 def reasons(entry: types_pb2.Entry, zone: ZoneInfo) -> list[str]:
@@ -99,12 +115,6 @@ def reasons(entry: types_pb2.Entry, zone: ZoneInfo) -> list[str]:
     return texts + (told(entry, zone) if told is not None else [])
 
 
-def tiers(change: types_pb2.TierChange) -> str:
-    """`member → silver`, or the one tier where only its end changed."""
-    same = change.from_tier_id == change.to_tier_id
-    return change.to_tier_id if same else f"{change.from_tier_id} → {change.to_tier_id}"
-
-
 def _enrolled(entry: types_pb2.Entry, zone: ZoneInfo) -> list[str]:
     return [f"referred by {entry.related_member_id}"] if entry.related_member_id else []
 
@@ -114,32 +124,25 @@ def _bonus(entry: types_pb2.Entry, zone: ZoneInfo) -> list[str]:
 
 
 def _held(entry: types_pb2.Entry, zone: ZoneInfo) -> list[str]:
-    return [*_hold_id(entry), f"until {moment(entry.hold.expire_time, zone)}"]
+    return [f"until {moment(entry.hold.expire_time, zone)}"]
 
 
 def _captured(entry: types_pb2.Entry, zone: ZoneInfo) -> list[str]:
-    part = entry.hold.captured_points < entry.hold.points
-    of = f"{entry.hold.captured_points:,} of {plural(entry.hold.points, 'held point')}"
-    return _hold_id(entry) + ([of] if part else []) + _redeemed(entry, zone)
+    hold = entry.hold
+    part = hold.captured_points < hold.points
+    of = f"{hold.captured_points:,} of {plural(hold.points, 'held point')}"
+    return ([of] if part else []) + _redeemed(entry, zone)
 
 
 def _released(entry: types_pb2.Entry, zone: ZoneInfo) -> list[str]:
-    hold = entry.hold
-    if hold.state == types_pb2.HOLD_STATE_CAPTURED:
-        return [*_hold_id(entry), f"the rest of {plural(hold.points, 'held point')}"]
-    return _hold_id(entry)
-
-
-def _hold_id(entry: types_pb2.Entry) -> list[str]:
-    """The hold, where a reward's name is told in its place."""
-    return [f"hold {entry.hold_id}"] if entry.reward_id else []
+    if entry.hold.state == types_pb2.HOLD_STATE_CAPTURED:
+        return [f"the rest of {plural(entry.hold.points, 'held point')}"]
+    return []
 
 
 def _redeemed(entry: types_pb2.Entry, zone: ZoneInfo) -> list[str]:
     redemption = entry.redemption
     texts = []
-    if entry.reward_id or entry.hold_id:
-        texts.append(f"redemption {entry.redemption_id}")
     if redemption.HasField("value"):
         texts.append(f"worth {format_money(redemption.value)}")
     if redemption.percent_off:
@@ -149,18 +152,20 @@ def _redeemed(entry: types_pb2.Entry, zone: ZoneInfo) -> list[str]:
 
 def _given_back(entry: types_pb2.Entry, zone: ZoneInfo) -> list[str]:
     redemption = entry.redemption
-    texts = [f"redemption {entry.redemption_id}"] if entry.reward_id else []
-    if redemption.reversed_points < redemption.points:
-        of = plural(redemption.points, "point")
-        texts.append(f"{redemption.reversed_points:,} of {of} given back so far")
-    return texts
+    if redemption.reversed_points >= redemption.points:
+        return []
+    of = plural(redemption.points, "point")
+    return [f"{redemption.reversed_points:,} of {of} given back so far"]
 
 
 def _returned(entry: types_pb2.Entry, zone: ZoneInfo) -> list[str]:
     texts = []
     if entry.HasField("returned"):
         back = entry.returned
-        texts.append("all of it is back" if back.full else f"{format_money(back.amount)} so far")
+        if back.full:
+            texts.append("all of it is back")
+        elif back.amount != entry.amount:
+            texts.append(f"{format_money(back.amount)} of it so far")
     if entry.debit_account == DEBT:
         texts.append("owed, because they were spent already")
     elif entry.debit_account == PENDING:
@@ -183,10 +188,6 @@ def _status(entry: types_pb2.Entry, zone: ZoneInfo) -> list[str]:
 
 def _expired(entry: types_pb2.Entry, zone: ZoneInfo) -> list[str]:
     return ["nothing was bought or redeemed for long"] if entry.inactivity else []
-
-
-def _paid(entry: types_pb2.Entry, zone: ZoneInfo) -> list[str]:
-    return ["for what was owed"]
 
 
 def _tier_reasons(entry: types_pb2.Entry, zone: ZoneInfo) -> list[str]:
@@ -224,7 +225,6 @@ _TOLD: Final[Mapping[types_pb2.EntryKind, Callable[[types_pb2.Entry, ZoneInfo], 
     types_pb2.ENTRY_KIND_EXPIRY: _expired,
     types_pb2.ENTRY_KIND_TIER_CHANGE: _tier_reasons,
     types_pb2.ENTRY_KIND_STATUS_CHANGE: _status,
-    types_pb2.ENTRY_KIND_DEBT_PAYMENT: _paid,
 }
 
 

@@ -9,9 +9,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ledger.cli.messages import format_money
+from ledger.cli.messages import format_money, plural
 from ledger.cli.present import balance_line, points, signed
-from ledger.cli.present_entries import kind, lives_text, moved, reasons, tiers
+from ledger.cli.present_entries import about, kind, lives_text, moved, reasons
 from ledger.v1 import points_pb2, types_pb2
 
 
@@ -22,7 +22,10 @@ def receipt_text(receipt: types_pb2.Receipt, zone: ZoneInfo) -> RenderableType:
     grid.add_column(justify="right")
     grid.add_column(style="dim")
     for entry in receipt.entries:
-        grid.add_row(Text("  ").append_text(kind(entry)), moved(entry), _explained(entry, zone))
+        what = Text("  ").append_text(kind(entry))
+        if topic := about(entry, {}):
+            what.append(f" {topic}", style="bold")
+        grid.add_row(what, moved(entry), _explained(entry, zone))
     return Group(grid, balance_line(receipt.balance), messages_text(receipt.messages))
 
 
@@ -64,23 +67,19 @@ def preview_text(preview: points_pb2.PreviewPurchaseResponse, zone: ZoneInfo) ->
 def return_preview_text(preview: points_pb2.PreviewReturnResponse) -> RenderableType:
     """What a return would take back, and where from."""
     grid = Table.grid(padding=(0, 2))
-    grid.add_column()
     grid.add_column(justify="right")
     grid.add_column(style="dim")
     parts = (
-        ("not spendable yet", preview.pending_points, ""),
-        ("spendable", preview.available_points, ""),
-        ("owed", preview.debt_points, "spent already: the next points that come in pay them"),
-        ("let go", preview.forgiven_points, "spent already"),
+        (preview.pending_points, "of those that were to come"),
+        (preview.available_points, "of those that can be spent"),
+        (preview.debt_points, "owed, because they were spent already"),
+        (preview.forgiven_points, "let go, though they were spent already"),
     )
-    for name, number, why in parts:
+    for number, where in parts:
         if number:
-            grid.add_row(f"  {name}", points(number), why)
-    lines: list[RenderableType] = [
-        Text.assemble("  It would take back ", signed(-preview.points), " points"),
-        grid,
-        balance_line(preview.balance),
-    ]
+            grid.add_row(f"    {points(number)}", where)
+    head = f"  It would take back {plural(preview.points, 'point')}"
+    lines: list[RenderableType] = [Text(head), grid, balance_line(preview.balance)]
     if preview.tier_at_risk:
         risk = "would be lost when it ends, unless more is bought"
         lines.append(Text(f"  Tier {preview.tier_at_risk} {risk}", style="yellow"))
@@ -88,8 +87,7 @@ def return_preview_text(preview: points_pb2.PreviewReturnResponse) -> Renderable
 
 
 def _explained(entry: types_pb2.Entry, zone: ZoneInfo) -> Text:
-    parts = [tiers(entry.tier_change)] if entry.HasField("tier_change") else []
-    parts += reasons(entry, zone)
+    parts = reasons(entry, zone)
     if lives := lives_text(entry.lots, zone):
         parts.append(lives)
     return Text(" · ".join(parts))

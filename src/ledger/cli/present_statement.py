@@ -11,7 +11,7 @@ from rich.text import Text
 
 from ledger.cli.messages import format_money
 from ledger.cli.present import from_day, moment, points
-from ledger.cli.present_entries import good_through, kind, moved, reasons, subject
+from ledger.cli.present_entries import good_through, kind, moved, other_ids, reasons, subject
 from ledger.v1 import program_pb2, types_pb2
 
 
@@ -58,7 +58,7 @@ def _what(entry: types_pb2.Entry, zone: ZoneInfo, rewards: Mapping[str, str]) ->
         text.append(f"  {format_money(entry.amount)}")
     if entry.location_id:
         text.append(f" at {entry.location_id}", style="dim")
-    for reason in reasons(entry, zone):
+    for reason in other_ids(entry) + reasons(entry, zone):
         text.append(f"\n{reason}", style="not bold dim")
     for lot in entry.lots:
         if lot.points > 0 and lot.HasField("activate_time"):
