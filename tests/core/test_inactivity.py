@@ -547,7 +547,7 @@ def test_it_does_not_matter_when_somebody_looks(
         for till, often in zip(tills, (True, False), strict=True):
             end = till.now + days * DAY
             while often and till.now < end:
-                till.now += 12 * 60 * MINUTE
+                till.now += DAY
                 till.settle()
             till.now = end
             _do(till, action, points)
