@@ -27,6 +27,7 @@ from tests.service.requests import (
 
 SERVICES = {
     "ledger.v1.ProgramService",
+    "ledger.v1.RedemptionService",
     "ledger.v1.MemberService",
     "ledger.v1.PointsService",
     "ledger.v1.BalanceService",
