@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from ledger.core.timing import CLOCK_TOLERANCE
 from ledger.core.errors import EffectiveTimeOutOfRange, MemberNotFound
 from ledger.core.instants import MINUTE, SECOND
+from ledger.core.timing import CLOCK_TOLERANCE
 from tests.memory import MemoryLedger, at, document
 
 NOON = at("2026-07-06T12:00Z")

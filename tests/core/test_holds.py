@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from time import perf_counter
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -634,13 +634,13 @@ def test_ten_thousand_lots_are_held_and_released_in_no_time() -> None:
     )
     context = Context(program=till.program, now=NOW, actor="till")
 
-    began = perf_counter()
+    began = process_time()
     held = decide(account, till.request(HoldPoints, points=70_000), context)
     (entry,) = held.entries
     again = Context(program=till.program, now=NOW, actor="till", subject=Subject(entry, None))
     hold = hold_id(till.program, "ann", entry.sequence)
     released = decide(held.account, till.request(ReleaseHold, hold_id=hold), again)
-    took = perf_counter() - began
+    took = process_time() - began
 
     assert held.account.lots == ()
     assert len(held.account.holds[0].lots) == 10_000
@@ -661,9 +661,9 @@ def test_a_capture_of_a_half_of_ten_thousand_lots_is_quick_too() -> None:
     )
     hold = hold_id(till.program, "ann", 2)
 
-    began = perf_counter()
+    began = process_time()
     captured = decide(held.account, till.request(CaptureHold, hold_id=hold, points=35_001), again)
-    took = perf_counter() - began
+    took = process_time() - began
 
     assert [entry.points for entry in captured.entries] == [-35_001, 34_999]
     assert captured.account.lots == (Lot(crowd[5000].expire_time, 6), *crowd[5001:])
@@ -678,9 +678,9 @@ def test_a_thousand_open_holds_end_one_by_one() -> None:
     for hold in ids[::3]:
         till.capture(hold)
     till.now += DAY
-    began = perf_counter()
+    began = process_time()
     assert len(till.settle()) == 666
-    assert perf_counter() - began < 5.0
+    assert process_time() - began < 5.0
     assert till.state() == (666, 0, 0, 0)
 
 

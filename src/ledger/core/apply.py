@@ -64,6 +64,7 @@ def apply(account: Account, entry: Entry) -> Account:
         _live(after, entry)
     if data.status:
         after.status = data.status
+        after.status_time = entry.effective_time
     if data.day is not None:
         _count_day(after, data.day)
     for change in data.unmarks:

@@ -110,6 +110,8 @@ def _occasion_day(
 ) -> int | None:
     """The local day on which a bonus is due to a member next; None: never, as things stand."""
     bonus = dated.bonus
+    # What would have been given while nothing could be is not given later.
+    resumed = local_day(account.status_time, zone) if account.status_time else enroll_day
     if bonus.on == "BIRTHDAY" and not account.birthday:
         return None
     given = account.marked(f"bonus:{bonus.id}")
@@ -119,8 +121,9 @@ def _occasion_day(
             return None  # once for each time that somebody stays away
         if dated.since_day is not None:
             active_day = max(active_day, dated.since_day)
-        return active_day + bonus.n
-    after = max(given[-1], enroll_day) if given else enroll_day
+        day = active_day + bonus.n
+        return day if day > resumed else None
+    after = max(given[-1], resumed) if given else resumed
     if dated.start is not None:
         start = local_day(dated.start, zone)
         after = max(after, start if day_start(start, zone) < dated.start else start - 1)

@@ -17,6 +17,9 @@ from ledger.core.instants import day_start, month_end, weekday
 from ledger.core.model import Account, BreakdownLine, LotChange, MarkChange, PurchaseLine
 from ledger.core.rules import Bonus, Promotion, Rules, round_points
 
+#: of how many bonuses for a visit the number of the visit is remembered: more than are returned
+_NUMBERS_KEPT = 10
+
 
 class Basket(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A purchase as the rules see it: what was bought when and where, and by whom."""
@@ -82,7 +85,7 @@ def earn(
     for bonus in _bonuses(rules, basket, account):
         lines.append(BreakdownLine(f"bonus:{bonus.id}", bonus.points))
         if bonus.on == "EVERY_NTH_VISIT":
-            marks.append(MarkChange(_visit_rule(bonus), basket.visit, 1))
+            marks.append(MarkChange(_visit_rule(bonus), basket.visit, _NUMBERS_KEPT))
         if bonus.expires_days is not None:
             own_life.append((bonus.points, bonus.expires_days))
     uncapped = sum([line.points for line in lines])
@@ -152,7 +155,7 @@ def _bonuses(rules: Rules, basket: Basket, account: Account) -> list[Bonus]:
 
 
 def _visit_rule(bonus: Bonus) -> str:
-    """What the number of the visit is remembered under for which a bonus was given last."""
+    """What the numbers of the visits are remembered under for which a bonus was given."""
     return f"visit:{bonus.id}"
 
 

@@ -13,8 +13,10 @@ from ledger.core.errors import invalid
 from ledger.core.instants import local_day
 from ledger.core.lots import out_of, take
 from ledger.core.model import (
+    ADJUSTMENTS,
     AVAILABLE,
     DEBT,
+    ISSUANCE,
     MAX_BALANCE,
     Account,
     Entry,
@@ -165,7 +167,8 @@ class Posting:
             entry.terminal_id = getattr(command, "terminal_id", "")
         account = apply(self.account, entry)
         full = account.available > MAX_BALANCE or account.lifetime > MAX_BALANCE
-        if full and command is not None:  # what time brings can not be refused
+        # What time brings can not be refused, nor what was the member's before.
+        if full and command is not None and debit in (ISSUANCE, ADJUSTMENTS):
             raise invalid("amount", f"the account would hold more than {MAX_BALANCE} points")
         entry.available_points = account.available
         entry.held_points = account.held

@@ -217,7 +217,7 @@ def _day_change(
         visits = counted.visits if after.full else 0
         if not visits:
             return None
-        return DayChange(day, 0, day + 1, visits=-visits)
+        return DayChange(day, 0, remember_from(posting), visits=-visits)
     per_day = posting.program.versions[purchase.rules_version - 1].rules.visits_per_day
     purchases = min(purchases, known.purchases)
     visits = min(known.purchases, per_day) - min(known.purchases - purchases, per_day)

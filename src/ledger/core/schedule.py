@@ -46,7 +46,8 @@ def schedule(account: Account, program: Program, now: int) -> Schedule:
     items.sort(key=lambda item: (item.expire_time, item.state, item.activate_time or 0))
     never = sum(lot.points for lot in account.lots if lot.expire_time is None)
     never += sum(lot.points for lot in account.pending_lots if lot.expire_time is None)
-    never += sum(lot.points for hold in account.holds for lot in hold.lots if not lot.expire_time)
+    held = [lot for hold in account.holds for lot in hold.lots]
+    never += sum(lot.points for lot in held if lot.expire_time is None)
     fading = inactivity_time(account, program, now)
     return Schedule(tuple(items), never, fading, account.available if fading is not None else 0)
 

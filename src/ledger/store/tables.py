@@ -298,7 +298,12 @@ expiry_warnings = Table(
     #: The transaction that wrote it, as in entries.
     Column("xid", Xid8, nullable=False, server_default=text("pg_current_xact_id()")),
     PrimaryKeyConstraint(
-        "program_id", "member_id", "expire_time", "days", name="expiry_warnings_pkey"
+        "program_id",
+        "member_id",
+        "expire_time",
+        "days",
+        "inactivity",
+        name="expiry_warnings_pkey",
     ),
 )
 
