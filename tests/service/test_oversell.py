@@ -75,7 +75,7 @@ def shop(
         for service in services:
             service.start(wait=False)
         for service in services:
-            service.wait_until_ready()
+            service.wait_until_ready(120)
         tills = [GrpcClient(services[number % 2].grpc_address) for number in range(TILLS)]
         for till in tills:
             stack.callback(till.close)

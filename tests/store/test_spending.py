@@ -248,7 +248,7 @@ numbers = count(1)
 
 
 @settings(
-    max_examples=80,
+    max_examples=60,
     deadline=None,
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

@@ -227,8 +227,16 @@ class World:
             if reward_id:
                 wanted.add((command.program_id, reward_id))
         keys = {key for key in wanted if _ever_stocked(self._known_program(key[0]), key[1])}
-        for (program_id, _), account in self.accounts.items():
-            keys |= {(program_id, hold.reward_id) for hold in account.holds if hold.units}
+        asked = {member_key(command) for command in commands}
+        for key, account in self.accounts.items():
+            if account.holds:
+                # A unit comes back by a command about its holder, or by time.
+                now = max(self._present(self._known_program(key[0])), account.create_time)
+                keys |= {
+                    (key[0], hold.reward_id)
+                    for hold in account.holds
+                    if hold.units and (key in asked or hold.expire_time <= now)
+                }
         return keys
 
     def _subject(self, command: Command) -> Subject | None:
