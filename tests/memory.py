@@ -112,8 +112,8 @@ class MemoryLedger:
         self.budgets: dict[str, int] = {}
         #: units of stock taken, by reward id
         self.units: Counter[str] = Counter()
-        #: by member, date and distance: what is told once
-        self.told: dict[tuple[str, int, int], Warning] = {}
+        #: by member, date, distance and cause: what is told once
+        self.told: dict[tuple[str, int, int, bool], Warning] = {}
         self.answered: dict[tuple[str, str], tuple[str, Outcome]] = {}
 
     def publish(self, rules: Document, effective_time: int) -> None:
@@ -189,7 +189,7 @@ class MemoryLedger:
         for reward_id, units in page.taken.items():
             self.units[reward_id] += units
         for warning in page.warnings:
-            key = (page.member_id, warning.expire_time, warning.days)
+            key = (page.member_id, warning.expire_time, warning.days, warning.inactivity)
             self.told.setdefault(key, warning)
 
     def enroll(self, member_id: str = "ann", **fields: Any) -> Receipt:

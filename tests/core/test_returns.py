@@ -912,3 +912,21 @@ def test_more_points_than_floats_can_count_come_back_to_the_last_one() -> None:
     till.take_back("p-0")
     assert till.state() == (huge - 999_999_999_999_999, 0, 0, 0)
     sound(till)
+
+
+def test_visits_that_were_returned_bring_no_bonus_twice() -> None:
+    second = {"id": "second", "on": "EVERY_NTH_VISIT", "n": 2, "points": 50}
+    till = Till(document(bonuses=[second]), now="2026-01-10T09:00Z")
+    till.enroll()
+    for day in range(4):
+        till.now = at(f"2026-01-{11 + day}T09:00Z")
+        till.buy("5.00", purchase_id=f"p{day + 1}")
+    assert till.state() == (4 * 5 + 2 * 50, 0, 0, 0)
+
+    for purchase_id in ("p4", "p1", "p3"):
+        till.take_back(purchase_id)
+    assert till.state() == (5 + 50, 0, 0, 0)
+    till.buy("5.00", purchase_id="p5")  # the second visit that is kept; its bonus is kept, too
+
+    assert till.state() == (5 + 50 + 5, 0, 0, 0)
+    sound(till)

@@ -229,3 +229,35 @@ def test_a_tier_ends_for_who_is_suspended_too() -> None:
     till.now = at("2026-12-01T00:00Z")
     till.settle()
     assert till.accounts["ann"].tier_id == "member"
+
+
+def test_what_a_suspension_has_cost_is_not_given_later() -> None:
+    birthday = {"id": "birthday", "on": "BIRTHDAY", "points": 200}
+    away = {"id": "miss-you", "on": "INACTIVE_DAYS", "n": 90, "points": 100}
+    till = Till(document(bonuses=[birthday, away]), now="2026-01-10T09:00Z")
+    till.enroll(birthday=301)
+    till.status("SUSPENDED")
+    till.now = at("2029-02-01T09:00Z")
+    till.status("ACTIVE")
+
+    assert till.state() == (0, 0, 0, 0)
+    till.now = at("2029-03-02T09:00Z")
+    till.settle()
+    assert [entry.data.breakdown[0].rule for entry in till.journal() if entry.points] == [
+        "bonus:birthday"
+    ]
+    sound(till)
+
+
+def test_a_full_account_has_its_own_points_back() -> None:
+    till = Till(document())
+    till.enroll()
+    for _ in range(10):
+        till.adjust(10**15)
+    hold = till.hold(10**15)
+    till.adjust(5)
+
+    till.capture(hold, 1)
+
+    assert till.state() == (10**16 + 4, 0, 0, 0)
+    sound(till)

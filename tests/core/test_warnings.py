@@ -366,3 +366,19 @@ def test_a_thousand_lots_are_warned_of_and_expire_in_order() -> None:
     assert len(posting.warnings) == 2000
     assert sum(warning.points for warning in posting.warnings) == 6000
     assert took < 10.0
+
+
+def test_a_lot_and_the_balance_that_end_on_one_day_are_both_warned_of() -> None:
+    rules = document(expiry={"after_months": 2, "inactivity_months": 2, "warn_days": [7]})
+    till = Till(rules, now="2026-01-10T09:00Z")
+    till.enroll()
+    till.buy("100.00")
+    till.now = at("2026-02-10T09:00Z")
+    till.adjust(5)
+    till.now = at("2026-03-30T09:00Z")
+    till.settle()
+
+    assert till.warnings() == [
+        ("2026-03-31T22:00:00Z", 7, 100, False),
+        ("2026-03-31T22:00:00Z", 7, 105, True),
+    ]
