@@ -6,7 +6,15 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from ledger.cli.values import Line, identifier_fault, parse_amount, parse_line, parse_time
+from ledger.cli.values import (
+    Line,
+    identifier_fault,
+    parse_amount,
+    parse_duration,
+    parse_line,
+    parse_points,
+    parse_time,
+)
 from ledger.core.instants import format_instant
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -105,3 +113,62 @@ def test_times_without_an_offset_are_local(text: str, instant: str | None) -> No
 )
 def test_identifiers(text: str, fault: str | None) -> None:
     assert identifier_fault(text) == fault
+
+
+@pytest.mark.parametrize(
+    ("text", "signed", "points"),
+    [
+        ("250", False, 250),
+        ("0", False, 0),
+        ("250", True, 250),
+        ("+250", True, 250),
+        ("-250", True, -250),
+        ("1000000000000000", False, 10**15),
+        ("1000000000000001", False, None),
+        ("-1000000000000001", True, None),
+        ("9" * 30, False, None),
+        ("-250", False, None),
+        ("+250", False, None),
+        ("1,000", False, None),
+        ("1_000", False, None),
+        ("1.5", False, None),
+        ("--1", True, None),
+        ("\u0661\u0662", False, None),
+        ("", False, None),
+    ],
+)
+def test_points_are_whole_numbers(text: str, signed: bool, points: int | None) -> None:
+    if points is None:
+        with pytest.raises(ValueError, match=r"must be a whole number|is more than"):
+            parse_points(text, signed=signed)
+    else:
+        assert parse_points(text, signed=signed) == points
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90s", 90),
+        ("90", 90),
+        ("15m", 900),
+        ("2h", 7_200),
+        ("1d", 86_400),
+        ("1h30m", 5_400),
+        ("1d2h3m4s", 93_784),
+        ("0s", 0),
+        ("", None),
+        ("m", None),
+        ("15 m", None),
+        ("15min", None),
+        ("30m1h", None),
+        ("-5m", None),
+        ("1.5h", None),
+        ("9" * 12, None),
+    ],
+)
+def test_durations_are_whole_seconds(text: str, seconds: int | None) -> None:
+    if seconds is None:
+        with pytest.raises(ValueError, match="must be a duration such as 90s, 15m, 2h or 1d"):
+            parse_duration(text)
+    else:
+        assert parse_duration(text) == seconds

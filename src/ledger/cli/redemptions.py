@@ -21,7 +21,7 @@ def rewards(
 
     Examples:
       ledger rewards m-1
-      ledger rewards m-1 --json | jq -r '.rewards[] | select(.available).rewardId'
+      ledger rewards m-1 --json | jq -c '.rewards[] | [.rewardId, .available]'
     """
     from ledger.cli import output
     from ledger.cli.connection import connect
