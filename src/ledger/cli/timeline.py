@@ -33,7 +33,7 @@ def demo(
 
     Examples:
       ledger demo
-      ledger demo --json | jq -r '.moments[] | [.time, .title, .availablePoints] | @tsv'
+      ledger demo --json | jq -r '.moments[] | [.time, .title] | @tsv'
     """
     from uuid import uuid4
 
