@@ -38,7 +38,8 @@ CREATE TABLE expiry_warnings (
     inactivity   boolean NOT NULL,
     create_time  timestamptz NOT NULL,
     xid          xid8 NOT NULL DEFAULT pg_current_xact_id(),
-    CONSTRAINT expiry_warnings_pkey PRIMARY KEY (program_id, member_id, expire_time, days, inactivity)
+    CONSTRAINT expiry_warnings_pkey
+        PRIMARY KEY (program_id, member_id, expire_time, days, inactivity)
 );
 
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON expiry_warnings
