@@ -340,7 +340,7 @@ def test_of_lots_that_expire_exactly_those_were_warned_of_that_were_there(
                     known = lots
             if moment < till.now and ends in known:
                 expected[ends, days] = known[ends]
-    told = {(ends, days): each.points for (_, ends, days), each in till.told.items()}
+    told = {(ends, days): each.points for (_, ends, days, _), each in till.told.items()}
     assert told == expected
 
 
