@@ -20,8 +20,7 @@ def adjust(
         typer.Option(
             "--reason",
             metavar="CODE",
-            help="Why: one of the program's reason codes; goodwill and correction where it names "
-            "none.",
+            help="Why: one of the program's reason codes, such as goodwill or correction.",
         ),
     ],
     program: options.Program = "",

@@ -17,7 +17,7 @@ def enroll(
     member: Annotated[
         str,
         typer.Argument(
-            metavar="[MEMBER]", help="The new member's id. Default: the ledger makes one."
+            metavar="MEMBER", help="The new member's id. Default: the ledger makes one."
         ),
     ] = "",
     birthday: Annotated[

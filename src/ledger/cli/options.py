@@ -67,7 +67,7 @@ At = Annotated[
     ),
 ]
 Points = Annotated[
-    str, typer.Argument(metavar="[POINTS]", help="How many, such as 250; or name a --reward.")
+    str, typer.Argument(metavar="POINTS", help="How many, such as 250. None: name a --reward.")
 ]
 Reward = Annotated[
     str,
