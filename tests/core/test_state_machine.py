@@ -77,6 +77,11 @@ class CoreLedger:
             # What has fallen due by now did so under the rules before.
             for member_id in self.ledger.accounts:
                 self.ledger.settle(member_id)
+        for member_id, account in self.ledger.accounts.items():
+            # What there was to warn of by now was so by the rules known until now.
+            for due in self._settled(account, member_id, self.ledger.now).warnings:
+                key = (member_id, due.expire_time, due.days, due.inactivity)
+                self.ledger.told.setdefault(key, due)
         self.ledger.publish(rules, asked)
         return "ok", {"version": latest.version + 1}
 
@@ -123,16 +128,15 @@ class CoreLedger:
         due = self._settled(account, member_id, self.ledger.now).entries
         return [self.shown(entry) for entry in [*self.ledger.journal(member_id), *due]]
 
-    def warnings(self, member_id: str) -> dict[Any, Any]:
-        """Those posted, and those that time has made due since."""
+    def warnings(self, member_id: str) -> dict[Any, int]:
+        """Those noted, and those that time has made due since."""
         account = self.ledger.accounts[member_id]
-        warnings = {key[1:]: told for key, told in self.ledger.told.items() if key[0] == member_id}
-        for due in self._settled(account, member_id, self.ledger.now).warnings:
-            warnings.setdefault((due.expire_time, due.days), due)
-        return {
-            (to_datetime(expire_time), days): (told.points, told.inactivity)
-            for (expire_time, days), told in warnings.items()
-        }
+        noted = [told for key, told in self.ledger.told.items() if key[0] == member_id]
+        points: dict[Any, int] = {}
+        for due in [*noted, *self._settled(account, member_id, self.ledger.now).warnings]:
+            key = (to_datetime(due.expire_time), due.days, due.inactivity)
+            points.setdefault(key, due.points)
+        return points
 
     def units(self) -> dict[str, int]:
         """Those taken, but for what time has made due since."""

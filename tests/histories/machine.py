@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.histories.checks import adds_up, merged
-from tests.histories.documents import LEVELS, Rules, documents, fitting
 from tests.histories.requests import (
     ACTIVITIES,
     AHEAD,
@@ -32,6 +31,7 @@ from tests.histories.requests import (
     ZONES,
     Request,
 )
+from tests.histories.rules import LEVELS, Rules, documents, fitting
 from tests.model import DEFAULT_BACKDATE_DAYS, ORDER, Model, Outcome, day_start, local_day
 
 #: how every kind of history is run; a failure is shrunk (for minutes: see SECONDS_TO_SHRINK), but
@@ -85,7 +85,7 @@ class Ledger(Protocol):
     def check(self, member_id: str) -> None:
         """Assert all that must hold within a member's journal and account."""
 
-    def warnings(self, member_id: str) -> dict[Any, Any] | None:
+    def warnings(self, member_id: str) -> dict[Any, int] | None:
         """What a member was warned of by now, as the model tells it; None: it can not be seen."""
 
     def units(self) -> dict[str, int] | None:

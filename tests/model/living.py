@@ -11,6 +11,7 @@ from tests.model.giving import give
 from tests.model.points import (
     AVAILABLE,
     EXPIRED,
+    HELD,
     PENDING,
     Member,
     Program,
@@ -119,8 +120,8 @@ def _happen(program: Program, member: Member, instant: datetime, what: str, abou
         end_tier(program, member, instant)
     elif what == "WARNING":
         due = [w for when, w in warnings(program, member) if when == instant]
-        for warning in due:
-            member["warnings"].setdefault(warning[:2], warning[2:])
+        for about, points in due:
+            member["warnings"].setdefault(about, points)
     else:
         bonus, day = about
         member["dated"].add((bonus["id"], day))
@@ -131,8 +132,9 @@ def _happen(program: Program, member: Member, instant: datetime, what: str, abou
 
 
 def inactivity(program: Program, member: Member) -> datetime | None:
-    """When the available balance next expires because nothing was bought or redeemed."""
-    if not soonest(member, AVAILABLE):
+    """When the available balance next expires because nothing was bought or redeemed; what is held
+    then does so when it comes back."""
+    if not soonest(member, AVAILABLE) and not soonest(member, HELD):
         return None
     zone = program["zone"]
     active = max(local_day(at, zone) for at in [*member["active"], *member["fadings"]])
@@ -165,14 +167,14 @@ def _inactive_since(program: Program, version: dict[str, Any]) -> date:
 
 
 def warnings(program: Program, member: Member) -> Iterator[tuple[datetime, Any]]:
-    """What is to be warned of, as things stand: when, and (when points expire, days ahead, points,
-    whether for want of activity)."""
+    """What is to be warned of, as things stand: when, and ((when points expire, days ahead, whether
+    for want of activity), how many)."""
     found: dict[Any, int] = {}
     for parcel in soonest(member, AVAILABLE):
         if ends(parcel) is not None:
             found[ends(parcel), False] = found.get((ends(parcel), False), 0) + parcel["points"]
     fading = inactivity(program, member)
-    if fading is not None:
+    if fading is not None and soonest(member, AVAILABLE):
         found[fading, True] = total(soonest(member, AVAILABLE))
     for version in ever_in_force(program["versions"]):
         for days in (version["rules"].get("expiry") or {}).get("warn_days", []):
@@ -183,7 +185,7 @@ def warnings(program: Program, member: Member) -> Iterator[tuple[datetime, Any]]
                     in_force(program, instant) is version
                     and (instant, ORDER.index("WARNING")) > member["seen"]
                 ):
-                    yield instant, (over, days, points, idle)
+                    yield instant, ((over, days, idle), points)
 
 
 # -- dated bonuses --------------------------------------------------------------------------------

@@ -271,11 +271,11 @@ class Model:
                 found[lot] += parcel["points"]
         return dict(found)
 
-    def warnings(self, program_id: str, member_id: str) -> dict[Any, Any]:
-        """What was warned of by now: (when it expires, days ahead): (points, whether for want of
-        activity)."""
+    def warnings(self, program_id: str, member_id: str) -> dict[Any, int]:
+        """Points that were warned of by now, by when they expire, how many days ahead, and whether
+        for want of activity."""
         program = self.programs[program_id]
-        said: dict[Any, Any] = self._at(program, member_id, now(program))["warnings"]
+        said: dict[Any, int] = self._at(program, member_id, now(program))["warnings"]
         return said
 
     def tier_status(self, program_id: str, member_id: str) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def join(program: Program, request: Request, effective: datetime, version: Versi
         # When something was bought or redeemed, and when the balance expired for want of that.
         "active": [effective],
         "fadings": [],
-        # (expires, days ahead): (points, whether for want of activity).
+        # Points by when they expire, how many days ahead, and whether for want of activity.
         "warnings": {},
         # Up to when time has been lived; what comes of it later was recorded then.
         "lived": now(program),
