@@ -85,7 +85,8 @@ def test_a_purchase_tells_what_to_print(ledger: Cli) -> None:
     bought = buy(ledger, 2, 3, 4)[-1].out
     preview = ledger("purchase", "m-1", "10.00", "--preview").out
 
-    assert "member → silver · reached · 3 of 3 visits, 11 Jan 2025 to 10 Jan 2026" in bought
+    told = " ".join(bought.split())
+    assert "Tier member → silver reached · 3 of 3 visits, 11 Jan 2025 to 10 Jan 2026" in told
     assert "To print:" in bought
     assert "│ Welcome to Silver until 31 January 2027." in bought
     assert "tier:silver" in preview
