@@ -89,7 +89,7 @@ def test_rewards_say_what_can_be_had_and_why_not(ledger: Cli) -> None:
     assert "mug Mug 600 1 100 more points are needed" in told
     assert "tasting Tasting 0 ✓ can be had" in told
     first = told.index("table table 10 it is for Gold and up")
-    assert told[first + 1] == "it can be had from 2026-02-01 on"
+    assert told[first + 1] == "it can be had from 1 February 2026 on"
     assert "500 points can be spent." in told
 
 

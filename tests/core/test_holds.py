@@ -706,3 +706,15 @@ def test_a_request_for_a_hold_has_one_outcome() -> None:
     assert isinstance(again, Receipt)
     assert (again.entries, again.replayed) == (first.entries, True)
     assert till.state() == (50, 0, 50, 0)
+
+
+def test_a_unit_that_has_lapsed_can_be_had_by_whoever_held_it() -> None:
+    mug = {"id": "mug", "name": "Mug", "points": 10, "kind": "ITEM", "stock": 1}
+    till = Till(document(rewards=[mug]), now="2026-01-10T09:00Z")
+    till.enroll()
+    till.adjust(100)
+    till.hold(reward_id="mug")
+    till.now = at("2026-01-10T10:00Z")
+
+    assert rows(till.redeem(reward_id="mug").entries) == [("REDEMPTION", -10)]
+    sound(till)

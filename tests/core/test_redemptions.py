@@ -544,12 +544,12 @@ def silver_rules(*rewards: Document) -> Document:
         (
             {"from": "2026-01-11"},
             RewardNotEligible,
-            {"reward_id": "a", "why": "it can be had from 2026-01-11 on"},
+            {"reward_id": "a", "why": "it can be had from 11 January 2026 on"},
         ),
         (
             {"until": "2026-01-09"},
             RewardNotEligible,
-            {"reward_id": "a", "why": "it could be had until 2026-01-09"},
+            {"reward_id": "a", "why": "it could be had until 9 January 2026"},
         ),
         ({"stock": 0}, RewardOutOfStock, {"reward_id": "a"}),
         ({"stock": 1}, None, {}),
@@ -567,7 +567,7 @@ def silver_rules(*rewards: Document) -> Document:
         (
             {"until": "2026-01-09", "stock": 0},
             RewardNotEligible,
-            {"reward_id": "a", "why": "it could be had until 2026-01-09"},
+            {"reward_id": "a", "why": "it could be had until 9 January 2026"},
         ),
     ],
 )

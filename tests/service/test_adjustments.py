@@ -195,7 +195,7 @@ def test_a_status_says_what_a_member_may_do(client: Client) -> None:
     assert moves(receipt) == [("STATUS_CHANGE", 0)]
     entry = receipt.entries[0]
     assert (entry.status, entry.note) == (types_pb2.MEMBER_STATUS_EARN_ONLY, "lost card")
-    assert receipt.messages[0] == "The membership is earn only now."
+    assert receipt.messages[0] == "Points can be earned now, not spent."
     assert member_of(client).status == types_pb2.MEMBER_STATUS_EARN_ONLY
     for method, request in spending:
         assert refusal(method, request) == (
@@ -289,7 +289,7 @@ def test_a_batch_holds_what_operators_do(client: Client) -> None:
 
 def test_a_schedule_tells_what_expires_when(client: Client) -> None:
     earning = {"rate": {"points": 1, "per": "1.00"}, "pending_days": 10}
-    open_program(client, expiry={"after_months": 1, "inactivity_months": 6}, earning=earning)
+    open_program(client, expiry={"after_months": 12, "inactivity_months": 6}, earning=earning)
     client.record_purchase(purchase(1, "100.00"))
     client.advance_clock(clock("2026-02-10T09:00:00Z"))
     client.record_purchase(purchase(2, "50.00"))
@@ -297,22 +297,33 @@ def test_a_schedule_tells_what_expires_when(client: Client) -> None:
 
     schedule = client.get_expiry_schedule(expiry_schedule())
 
-    february, march = "2026-02-28T23:00:00Z", "2026-03-31T22:00:00Z"
+    january, february = "2027-01-31T23:00:00Z", "2027-02-28T23:00:00Z"
     assert document(schedule) == {
         "items": [
-            {"points": "70", "expireTime": february, "state": "LOT_STATE_AVAILABLE"},
-            {"points": "30", "expireTime": february, "state": "LOT_STATE_HELD"},
+            {"points": "70", "expireTime": january, "state": "LOT_STATE_AVAILABLE"},
+            {"points": "30", "expireTime": january, "state": "LOT_STATE_HELD"},
             {
                 "points": "50",
-                "expireTime": march,
+                "expireTime": february,
                 "state": "LOT_STATE_PENDING",
                 "activateTime": "2026-02-19T23:00:00Z",
             },
         ],
         "inactivityExpireTime": "2026-08-31T22:00:00Z",
-        "inactivityPoints": "70",
+        "inactivityPoints": "120",
         "asOfTime": "2026-02-10T09:00:00Z",
     }
+
+
+def test_what_expires_on_its_own_before_is_not_counted_as_forgotten(client: Client) -> None:
+    open_program(client, expiry={"after_months": 1, "inactivity_months": 6})
+    client.record_purchase(purchase(1, "100.00"))
+
+    schedule = client.get_expiry_schedule(expiry_schedule())
+
+    assert [item.points for item in schedule.items] == [100]
+    assert not schedule.HasField("inactivity_expire_time")
+    assert not schedule.HasField("inactivity_points")
 
 
 def test_points_that_never_expire_are_told_apart(client: Client) -> None:

@@ -153,7 +153,7 @@ def test_a_hold_reserves_points_until_they_are_captured(client: Client) -> None:
         "hold": shown,
         "messages": [
             "80 points held until 10:15 on 10 January 2026.",
-            "Balance 120, 80 held, all to be used by 31 January 2027.",
+            "Balance 120, all to be used by 31 January 2027; 80 held.",
         ],
     }
 
@@ -420,7 +420,7 @@ def test_every_reward_is_listed_with_what_stands_in_the_way(client: Client) -> N
             "obstacles": [
                 {
                     "reason": "OBSTACLE_REASON_WINDOW",
-                    "text": "it can be had from 2026-03-01 on",
+                    "text": "it can be had from 1 March 2026 on",
                 }
             ],
         },
@@ -469,8 +469,8 @@ def test_a_reward_for_a_higher_tier_is_had_once_it_is_held(client: Client) -> No
 def test_a_reward_has_a_first_and_a_last_day(client: Client) -> None:
     open_shop(client)
     for time, number, why in (
-        ("2026-02-28T22:59:59Z", 1, "it can be had from 2026-03-01 on"),
-        ("2026-03-31T22:00:00Z", 2, "it could be had until 2026-03-31"),
+        ("2026-02-28T22:59:59Z", 1, "it can be had from 1 March 2026 on"),
+        ("2026-03-31T22:00:00Z", 2, "it could be had until 31 March 2026"),
     ):
         client.advance_clock(clock(time))
         assert refusal(client.hold_points, hold(number, reward_id="spring"))[1:] == (

@@ -161,7 +161,7 @@ class EffectiveTimeOutOfRange(FailedPrecondition):
 
 class InsufficientPoints(FailedPrecondition):
     reason = "INSUFFICIENT_POINTS"
-    template = "{required} points are required, {available} are available"
+    template = "points required: {required}, available: {available}"
 
 
 class HoldClosed(FailedPrecondition):
@@ -181,12 +181,12 @@ class CaptureExceedsHold(FailedPrecondition):
 
 class ReturnExceedsPurchase(FailedPrecondition):
     reason = "RETURN_EXCEEDS_PURCHASE"
-    template = "of purchase {purchase_id} no more than {left} is left to return, not {returned}"
+    template = "of purchase {purchase_id}, {left} is left to return, not {returned}"
 
 
 class ReversalExceedsRedemption(FailedPrecondition):
     reason = "REVERSAL_EXCEEDS_REDEMPTION"
-    template = "of redemption {redemption_id} {left} points are left to give back, not {required}"
+    template = "of redemption {redemption_id} {left} points are left to give back"
 
 
 class ReturnedPointsSpent(FailedPrecondition):

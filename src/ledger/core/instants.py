@@ -106,6 +106,19 @@ def weekday(day: int) -> int:
     return (day + 3) % 7  # 1970-01-01 was a Thursday
 
 
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June", "July", "August", "September"),
+    *("October", "November", "December"),
+)
+
+
+@lru_cache(maxsize=4096)
+def format_day(day: int) -> str:
+    """A local day for people, in English: `31 July 2027`."""
+    local = date_of(day)
+    return f"{local.day} {_MONTHS[local.month - 1]} {local.year}"
+
+
 def format_instant(instant: int) -> str:
     """RFC 3339 in UTC, with only as many decimals as needed: `2027-07-31T22:00:00Z`."""
     text = (_EPOCH + timedelta(microseconds=instant)).isoformat()

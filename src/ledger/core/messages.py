@@ -7,21 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from ledger.core.explain import tier_name
-from ledger.core.instants import SECOND, date_of, local_day
+from ledger.core.instants import SECOND, format_day, local_day
 from ledger.core.model import DEBT, Balance, Entry
 from ledger.core.money import format_minor
 from ledger.core.program import Program
 from ledger.core.status import Missing, TierStatus
-
-_MONTHS = (
-    *("January", "February", "March", "April", "May", "June", "July", "August", "September"),
-    *("October", "November", "December"),
-)
 
 
 def messages(
@@ -99,15 +92,19 @@ def _adjusted(entry: Entry, program: Program) -> str:
 
 
 def _transferred(entry: Entry, program: Program) -> str:
-    return f"{entry.points:+} {_points(entry.points)} handed over."
+    other = entry.data.related_member_id
+    return f"{entry.points:+} {_points(entry.points)} handed over to {other}."
 
 
 def _expired(entry: Entry, program: Program) -> str:
-    return f"{entry.points:+} {_points(entry.points)} past their date." if entry.points else ""
+    if not entry.points:
+        return ""
+    why = "unused for too long" if entry.data.inactivity else "past their date"
+    return f"{entry.points:+} {_points(entry.points)} {why}."
 
 
 def _status(entry: Entry, program: Program) -> str:
-    return f"The membership is {entry.data.status.lower().replace('_', ' ')} now."
+    return _STATUSES[entry.data.status]
 
 
 def _subject(entry: Entry, points: int, program: Program) -> str:
@@ -166,6 +163,13 @@ def _tier_change(entry: Entry, program: Program) -> str:
     return f"{words.get(why.reason, f'You are now {name}')}{lasting}."
 
 
+_STATUSES: Final = {
+    "ACTIVE": "The membership is active.",
+    "EARN_ONLY": "Points can be earned now, not spent.",
+    "SUSPENDED": "The membership is suspended.",
+    "CLOSED": "The membership is closed.",
+}
+
 #: what tells of an entry, by its kind
 _TOLD: Final[Mapping[str, Callable[[Entry, Program], str]]] = {
     "ENROLLED": _enrolled,
@@ -188,15 +192,15 @@ _TOLD: Final[Mapping[str, Callable[[Entry, Program], str]]] = {
 
 
 def _balance(balance: Balance, program: Program) -> str:
-    waiting = f", {balance.held} held" if balance.held else ""
-    waiting += f", {balance.pending} more to come" if balance.pending else ""
+    held = f"; {balance.held} held" if balance.held else ""
+    waiting = f", {balance.pending} more to come" if balance.pending else ""
     waiting += f", {balance.debt} owed" if balance.debt else ""
     lot = balance.next_expiry
     if lot is None or lot.expire_time is None:
-        return f"Balance {balance.available}{waiting}."
+        return f"Balance {balance.available}{waiting}{held}."
     share = "all" if lot.points == balance.available else f"{lot.points} of them"
     until = _last_day(lot.expire_time, program)
-    return f"Balance {balance.available}{waiting}, {share} to be used by {until}."
+    return f"Balance {balance.available}{waiting}, {share} to be used by {until}{held}."
 
 
 def _ahead(status: TierStatus, program: Program, now: int) -> list[str]:
@@ -228,13 +232,7 @@ def _points(points: int) -> str:
 
 
 def _date(instant: int, program: Program) -> str:
-    return _date_in(instant, program.zone)
-
-
-@lru_cache(maxsize=4096)
-def _date_in(instant: int, zone: ZoneInfo) -> str:
-    local = date_of(local_day(instant, zone))
-    return f"{local.day} {_MONTHS[local.month - 1]} {local.year}"
+    return format_day(local_day(instant, program.zone))
 
 
 def _moment(instant: int, program: Program) -> str:

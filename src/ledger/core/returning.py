@@ -144,7 +144,7 @@ def _returned(
         raise ReturnExceedsPurchase(
             purchase_id=purchase.purchase_id,
             left=format_minor(0 if before.full else left, program.currency),
-            returned=format_minor(amount if not before.full else bought, program.currency),
+            returned="all" if command.full else format_minor(amount, program.currency),
         )
     full = amount == left
     returned = before.eligible + (left_earning if full else eligible)
@@ -193,14 +193,17 @@ def _require_bought(purchase: Entry, returned: tuple[PurchaseLine, ...], program
         known = bought.get((line.sku, line.category), PurchaseLine("", "", 0, 0))
         too_many = known.quantity and line.quantity > known.quantity
         if line.amount > known.amount or too_many:
-            much = format_minor(known.amount, program.currency)
-            pieces = f" ({known.quantity} pieces)" if known.quantity else ""
             raise ReturnExceedsPurchase(
                 purchase_id=purchase.purchase_id,
-                left=f"{much}{pieces} of {line.sku!r} in category {line.category!r}, all returns "
-                "together,",
-                returned=f"{format_minor(line.amount, program.currency)} ({line.quantity} pieces)",
+                left=f"{_pieces(known, program)} of {line.sku!r} in category {line.category!r}",
+                returned=_pieces(line, program),
             )
+
+
+def _pieces(line: PurchaseLine, program: Program) -> str:
+    """`2 for 6.40 EUR`, or the amount alone."""
+    amount = format_minor(line.amount, program.currency)
+    return f"{line.quantity} for {amount}" if line.quantity else amount
 
 
 def _day_change(
@@ -214,7 +217,7 @@ def _day_change(
     known = next((each for each in posting.account.days if each.day == day), None)
     purchases = counted.purchases if after.full else 0
     if known is None:
-        visits = counted.visits if after.full else 0
+        visits = min(counted.visits, posting.account.visits) if after.full else 0
         if not visits:
             return None
         return DayChange(day, 0, remember_from(posting), visits=-visits)
@@ -227,5 +230,5 @@ def _day_change(
         remember_from(posting),
         -purchases,
         -min(known.spend, after.eligible - before.eligible),
-        -visits,
+        -min(visits, posting.account.visits),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ledger.core.earning import worth
 from ledger.core.errors import (
@@ -15,12 +15,18 @@ from ledger.core.errors import (
     RewardOutOfStock,
 )
 from ledger.core.explain import tier_name
-from ledger.core.instants import date_of, local_day
+from ledger.core.instants import format_day, local_day
 from ledger.core.limits import has_room, limit_rule, mark_of
 from ledger.core.model import Account, Hold, MarkChange
 from ledger.core.posting import Posting
 from ledger.core.program import Program
 from ledger.core.rules import Limit, Reward, Rules
+
+_STATUS_TEXTS: Final = {
+    "EARN_ONLY": "the membership is for earning only",
+    "SUSPENDED": "the membership is suspended",
+    "CLOSED": "the membership is closed",
+}
 
 
 class Worth(NamedTuple):
@@ -108,7 +114,9 @@ def price(posting: Posting, reward: Reward | None, points: int, taken: Mapping[s
         if required < rules.minimum_points:
             raise BelowMinimum(points=required, minimum=rules.minimum_points)
         return Price(required)
-    for obstacle in _obstacles(reward, account, rules, posting.today, taken):
+    # What time has just given back to the shelf can be had at once.
+    units = taken.get(reward.id, 0) + posting.taken.get(reward.id, 0)
+    for obstacle in _obstacles(reward, account, rules, posting.today, {reward.id: units}):
         if obstacle.reason == "STOCK":
             raise RewardOutOfStock(reward_id=reward.id)
         if obstacle.reason == "LIMIT":
@@ -142,7 +150,7 @@ def _obstacles(
 ) -> Iterator[Obstacle]:
     """Everything that keeps a member from a reward on a local day."""
     if account.status != "ACTIVE":
-        yield Obstacle("STATUS", 0, f"the membership is {account.status}")
+        yield Obstacle("STATUS", 0, _STATUS_TEXTS[account.status])
     missing = reward.points - account.available
     if missing > 0:
         yield Obstacle("POINTS", missing, f"{missing} more points are needed")
@@ -151,9 +159,9 @@ def _obstacles(
     if reward.minimum_tier and beneath:
         yield Obstacle("TIER", 0, f"it is for {tier_name(reward.minimum_tier, rules)} and up")
     if reward.from_day is not None and day < reward.from_day:
-        yield Obstacle("WINDOW", 0, f"it can be had from {date_of(reward.from_day)} on")
+        yield Obstacle("WINDOW", 0, f"it can be had from {format_day(reward.from_day)} on")
     if reward.until_day is not None and day > reward.until_day:
-        yield Obstacle("WINDOW", 0, f"it could be had until {date_of(reward.until_day)}")
+        yield Obstacle("WINDOW", 0, f"it could be had until {format_day(reward.until_day)}")
     if _left(reward, taken) == 0:
         yield Obstacle("STOCK", 0, "it is out of stock")
     if not has_room(account, limit_rule(reward.id), reward.per_member, day):

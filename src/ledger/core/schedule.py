@@ -49,7 +49,19 @@ def schedule(account: Account, program: Program, now: int) -> Schedule:
     held = [lot for hold in account.holds for lot in hold.lots]
     never += sum(lot.points for lot in held if lot.expire_time is None)
     fading = inactivity_time(account, program, now)
-    return Schedule(tuple(items), never, fading, account.available if fading is not None else 0)
+    fades = 0 if fading is None else _outlasting(account, fading)
+    return Schedule(tuple(items), never, fading if fades else None, fades)
+
+
+def _outlasting(account: Account, instant: int) -> int:
+    """Points that can be spent at an instant (µs), if nothing else happens until then."""
+    lots = [lot for lot in account.lots if lot.expire_time is None or lot.expire_time > instant]
+    waiting = [
+        lot
+        for lot in account.pending_lots
+        if lot.activate_time <= instant and (lot.expire_time is None or lot.expire_time > instant)
+    ]
+    return sum(lot.points for lot in lots) + sum(lot.points for lot in waiting)
 
 
 def _dated(account: Account) -> Iterator[ScheduledExpiry]:

@@ -209,12 +209,11 @@ class Engine:
             self._metrics.queue_wait.observe(seconds)
 
 
-def settled(account: Account, program: Program, member_id: str, instant: int) -> Account:
-    """The account as it is at an instant (µs), with everything due by then in effect."""
-    context = Context(program=program, now=instant, actor="", purchases={})
-    posting = Posting(account, member_id, context)
+def settled(account: Account, program: Program, member_id: str, instant: int) -> Posting:
+    """An account as it is at an instant (µs), with everything due by then in effect."""
+    posting = Posting(account, member_id, Context(program=program, now=instant, actor=""))
     settle(posting)
-    return posting.account
+    return posting
 
 
 def _text(error: sa.exc.SQLAlchemyError) -> str:

@@ -58,7 +58,7 @@ class BalanceService:
             raise invalid("as_of_time", f"must be at most 10 years ahead: until {latest}")
         if account.version < request.min_version:
             raise VersionMismatch(expected=request.min_version, actual=account.version)
-        present = settled(account, program, request.member_id, as_of_time)
+        present = settled(account, program, request.member_id, as_of_time).account
         balance = balance_of(present, as_of_time)
         # What time has changed since is shown but not yet an entry.
         balance = msgspec.structs.replace(balance, version=account.version)
@@ -70,7 +70,7 @@ class BalanceService:
         _member_fields(request).finish()
         program, read = await self._engine.read(request.program_id, request.member_id)
         now = self._engine.now(program, read.account)
-        account = settled(read.account, program, request.member_id, now)
+        account = settled(read.account, program, request.member_id, now).account
         message = types_pb2.TierStatus()
         fill_tier_status(message, present_status(account, program, now), program)
         return message
@@ -137,7 +137,7 @@ class BalanceService:
         _member_fields(request).finish()
         program, read = await self._engine.read(request.program_id, request.member_id)
         now = self._engine.now(program, read.account)
-        account = settled(read.account, program, request.member_id, now)
+        account = settled(read.account, program, request.member_id, now).account
         planned = schedule(account, program, now)
         response = balance_pb2.GetExpiryScheduleResponse(
             never_expiring_points=planned.never_expiring, as_of_time=timestamp(now)

@@ -65,7 +65,7 @@ async def preview_return(
     )
     _fill_outcome(response, posting, program)
     assert account is not None  # or the return would have been refused
-    before = settled(account, program, command.member_id, posting.now)
+    before = settled(account, program, command.member_id, posting.now).account
     response.tier_at_risk = _tier_at_risk(before, posting, program)
     return response
 

@@ -33,13 +33,15 @@ class RedemptionService:
         fields.finish()
         program, read = await self._engine.read(request.program_id, request.member_id)
         now = self._engine.now(program, read.account)
-        account = settled(read.account, program, request.member_id, now)
+        page = settled(read.account, program, request.member_id, now)
         rules = program.in_force(now).rules
         taken = {}
         if any(reward.stock is not None for reward in rules.rewards):
             taken = await self._engine.query(read_stock, request.program_id)
-        response = redemption_pb2.ListRewardsResponse(available_points=account.available)
-        for offer in offers(account, rules, program, now, taken):
+        # What time has given back to the shelf, whether or not it has been written yet.
+        taken = {reward: units + page.taken.get(reward, 0) for reward, units in taken.items()}
+        response = redemption_pb2.ListRewardsResponse(available_points=page.account.available)
+        for offer in offers(page.account, rules, program, now, taken):
             _fill_offer(response.rewards.add(), offer, program)
         return response
 
