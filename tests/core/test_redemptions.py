@@ -24,7 +24,7 @@ from ledger.core.errors import (
 )
 from ledger.core.ids import hold_id, redemption_id
 from ledger.core.instants import MINUTE
-from ledger.core.model import MAX_POINTS, Mark, Receipt
+from ledger.core.model import MAX_POINTS, Mark, Receipt, RedemptionData
 from ledger.core.rewards import offers
 from tests.core.spending import Till, lots, redemption_of, rows, sound
 from tests.memory import Document, at, document
@@ -798,3 +798,16 @@ def test_a_redemption_counts_from_a_till_whose_clock_is_ahead() -> None:
     till = rich(rules(COFFEE))
     (entry,) = till.redeem(reward_id="coffee", effective_time=till.now + 5 * MINUTE).entries
     assert entry.effective_time == till.now
+
+
+def test_points_that_are_worth_more_than_money_can_say_are_points_still() -> None:
+    till = Till(document(redemption={"value": {"points": 1, "amount": "10000.00"}}))
+    till.enroll()
+    till.adjust(10**15)
+
+    receipt = till.redeem(10**15)
+
+    assert receipt.entries[0].data.redemption is not None
+    assert receipt.entries[0].data.redemption.value is None
+    till.adjust(1)
+    assert till.redeem(1).entries[0].data.redemption == RedemptionData(5, 1, 10_000_00)

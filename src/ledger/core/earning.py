@@ -19,6 +19,8 @@ from ledger.core.rules import Bonus, Promotion, Rules, round_points
 
 #: of how many bonuses for a visit the number of the visit is remembered: more than are returned
 _NUMBERS_KEPT = 10
+#: minor units: Money has 64 bits for whole units
+_MAX_WORTH = 2**63 - 1
 
 
 class Basket(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -228,7 +230,11 @@ def lot_of(
 
 
 def worth(points: int, rules: Rules) -> int | None:
-    """Minor units that points are worth, rounded down; None when the program states no value."""
+    """Minor units that points are worth, rounded down.
+
+    None when the program states no value, or when it is more than money can say.
+    """
     if rules.value is None:
         return None
-    return rules.value.numerator * points // rules.value.denominator
+    value = rules.value.numerator * points // rules.value.denominator
+    return value if value <= _MAX_WORTH else None
