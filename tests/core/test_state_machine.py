@@ -49,6 +49,7 @@ from ledger.core.model import (
     encode,
 )
 from ledger.core.posting import TIME_ACTOR, Context, Posting
+from ledger.core.rewards import offers
 from ledger.core.status import Missing, TierStatus, present_status, status_after
 from tests.histories import SECONDS_TO_SHRINK, SETTINGS, Histories, Names, Request, Rules
 from tests.memory import MemoryLedger, cents
@@ -138,12 +139,17 @@ class CoreLedger:
             points.setdefault(key, due.points)
         return points
 
-    def units(self) -> dict[str, int]:
-        """Those taken, but for what time has made due since."""
+    def offers(self, member_id: str) -> dict[str, tuple[bool, int | None]]:
+        now, program = self.ledger.now, self.ledger.program
         units = Counter(self.ledger.units)
-        for member_id, account in self.ledger.accounts.items():
-            units.update(self._settled(account, member_id, self.ledger.now).taken)
-        return dict(units)
+        for name, account in self.ledger.accounts.items():
+            units.update(self._settled(account, name, now).taken)
+        account = self._settled(self.ledger.accounts[member_id], member_id, now).account
+        rules = program.in_force(now).rules
+        return {
+            offer.reward.id: (not offer.obstacles, offer.stock_left)
+            for offer in offers(account, rules, program, now, units)
+        }
 
     def check(self, member_id: str) -> None:
         account, journal = self.ledger.accounts[member_id], self.ledger.journal(member_id)

@@ -14,15 +14,17 @@ Holds and redemptions have names of the model's own ("m-1/h-2"). Time is injecte
 its clock, and for all other programs the caller sets `wall_time`, which must not go back.
 """
 
+from tests.model.admitting import REMEMBERED, TOLERANCE
 from tests.model.days import WEEKDAYS, day_start, local_day
 from tests.model.earning import eligible_amount, rounded
 from tests.model.living import ORDER
-from tests.model.model import TOLERANCE, Model, Outcome
+from tests.model.model import Model, Outcome
 from tests.model.rules import DEFAULT_BACKDATE_DAYS
 
 __all__ = [
     "DEFAULT_BACKDATE_DAYS",
     "ORDER",
+    "REMEMBERED",
     "TOLERANCE",
     "WEEKDAYS",
     "Model",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from tests.model.days import anniversary, day_start, local_day, months_end
@@ -134,6 +135,12 @@ def _happen(program: Program, member: Member, instant: datetime, what: str, abou
 def inactivity(program: Program, member: Member) -> datetime | None:
     """When the available balance next expires because nothing was bought or redeemed; what is held
     then does so when it comes back."""
+    fading = _fading(program, member)
+    return None if fading is None else fading[0]
+
+
+def _fading(program: Program, member: Member) -> tuple[datetime, datetime] | None:
+    """When the balance expires for want of activity, and since when that rule is in force."""
     if not soonest(member, AVAILABLE) and not soonest(member, HELD):
         return None
     zone = program["zone"]
@@ -143,46 +150,55 @@ def inactivity(program: Program, member: Member) -> datetime | None:
         months = (version["rules"].get("expiry") or {}).get("inactivity_months")
         if months is None:
             continue
-        instant = months_end(max(active, _inactive_since(program, version)), months, zone)
+        since = _inactive_since(program, version)
+        began = active if since is None else max(active, local_day(since, zone))
+        instant = months_end(began, months, zone)
         # One at which there was nothing passes; what comes after it has until the next.
         while (instant, ORDER.index("INACTIVITY")) <= member["seen"] or (
             instant < version["from"] and version["version"] > 1
         ):
             instant = months_end(local_day(instant, zone), months, zone)
         if in_force(program, instant) is version:
-            found.append(instant)
+            found.append((instant, since or program["versions"][0]["from"]))
     return min(found, default=None)
 
 
-def _inactive_since(program: Program, version: dict[str, Any]) -> date:
-    """The day of the version that brought a rule of inactivity; long ago for the first one."""
-    brought = date.min
+def _inactive_since(program: Program, version: dict[str, Any]) -> datetime | None:
+    """Since when there is a version's rule of inactivity; None: always."""
     months = version["rules"]["expiry"]["inactivity_months"]
-    for earlier in ever_in_force(program["versions"][: version["version"]]):
-        if (earlier["rules"].get("expiry") or {}).get("inactivity_months") != months:
-            brought = date.max
-        elif brought == date.max:
-            brought = local_day(earlier["from"], program["zone"])
-    return brought
+    earlier = ever_in_force(program["versions"][: version["version"]])
+    without = [
+        each["version"]
+        for each in earlier
+        if (each["rules"].get("expiry") or {}).get("inactivity_months") != months
+    ]
+    if not without:
+        return None
+    since: datetime = next(v["from"] for v in earlier if v["version"] > max(without))
+    return since
 
 
 def warnings(program: Program, member: Member) -> Iterator[tuple[datetime, Any]]:
     """What is to be warned of, as things stand: when, and ((when points expire, days ahead, whether
     for want of activity), how many)."""
+    there = soonest(member, AVAILABLE)
     found: dict[Any, int] = {}
-    for parcel in soonest(member, AVAILABLE):
+    for parcel in there:
         if ends(parcel) is not None:
             found[ends(parcel), False] = found.get((ends(parcel), False), 0) + parcel["points"]
-    fading = inactivity(program, member)
-    if fading is not None and soonest(member, AVAILABLE):
-        found[fading, True] = total(soonest(member, AVAILABLE))
+    fading = _fading(program, member)
+    if fading is not None and there:
+        found[fading[0], True] = total(there)
     for version in ever_in_force(program["versions"]):
         for days in (version["rules"].get("expiry") or {}).get("warn_days", []):
             for (over, idle), points in found.items():
                 day = local_day(over, program["zone"]) - timedelta(days)
                 instant = day_start(day, program["zone"])
+                # Nobody is warned of a rule before it is in force.
+                known = not idle or (fading is not None and instant >= fading[1])
                 if (
-                    in_force(program, instant) is version
+                    known
+                    and in_force(program, instant) is version
                     and (instant, ORDER.index("WARNING")) > member["seen"]
                 ):
                     yield instant, ((over, days, idle), points)
@@ -218,15 +234,21 @@ def _dated(program: Program, member: Member, last_year: int) -> Iterator[Happeni
                     instant > member["enrolled"]
                     and in_force(program, instant) is version
                     and (bonus["id"], day) not in member["dated"]
-                    and _status(member, instant) not in READ_ONLY
+                    and _may_have(member, instant)
                 ):
                     yield instant, bonus["on"], (bonus, day)
 
 
-def _status(member: Member, instant: datetime) -> str:
-    """The status in which an instant found a member."""
-    earlier = [status for since, status in member["statuses"] if since < instant]
-    return earlier[-1] if earlier else "ACTIVE"
+def _may_have(member: Member, instant: datetime) -> bool:
+    """Whether a dated bonus of an instant is given. What a suspension passes over is lost, and so
+    is what is told of from before, once it is over."""
+    statuses = [(member["enrolled"], "ACTIVE"), *member["statuses"]]
+    over = [
+        since
+        for (_, before), (since, after) in pairwise(statuses)
+        if before in READ_ONLY and after not in READ_ONLY
+    ]
+    return statuses[-1][1] not in READ_ONLY and all(instant > since for since in over)
 
 
 def _known_since(program: Program, version: dict[str, Any], bonus: dict[str, Any]) -> date:

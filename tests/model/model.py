@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from tests.model import points as places
-from tests.model.admitting import REMEMBERED, TOLERANCE, admit
+from tests.model.admitting import REMEMBERED, admit
 from tests.model.earning import earn
 from tests.model.living import happenings, live, live_all
 from tests.model.points import (
@@ -27,6 +27,7 @@ from tests.model.points import (
     sums,
 )
 from tests.model.returns import give_back
+from tests.model.rules import in_force
 from tests.model.spending import (
     capture,
     extend,
@@ -36,11 +37,10 @@ from tests.model.spending import (
     release,
     reverse,
     units_taken,
+    why_no_redemption,
 )
 from tests.model.tiers import override, tier_status
-from tests.model.writing import adjust, buy, do, join, set_status, transfer
-
-__all__ = ["TOLERANCE", "Model", "Outcome"]
+from tests.model.writing import adjust, buy, do, join, set_status, status, transfer
 
 #: ("ok", what was done) or ("refused", the reason).
 Outcome = tuple[str, Any]
@@ -316,6 +316,22 @@ class Model:
         members = program["members"].values()
         names = {use["reward"] for member in members for use in member["uses"] if use["unit"]}
         return {name: units_taken(program, name) for name in names}
+
+    def offers(self, program_id: str, member_id: str) -> dict[str, tuple[bool, int | None]]:
+        """By reward of the rules in force: whether a member can have it now, and how many units
+        are left of those that have a stock."""
+        program = self.programs[program_id]
+        live_all(program)
+        member = program["members"][member_id]
+        found = {}
+        for reward in in_force(program, now(program))["rules"].get("rewards", []):
+            reason = why_no_redemption(program, member, {"reward_id": reward["id"]})
+            can = status(member) == "ACTIVE" and reason is None
+            left = None
+            if reward.get("stock") is not None:
+                left = max(0, reward["stock"] - units_taken(program, reward["id"]))
+            found[reward["id"]] = (can, left)
+        return found
 
     def totals(self, program_id: str, as_of: datetime | None = None) -> dict[str, int]:
         """Members of the program, and the sums of their points."""
