@@ -13,8 +13,10 @@ import msgspec
 
 from ledger.core.apply import JournalCorrupt, apply, check_balances
 from ledger.core.chain import GENESIS, entry_hash
-from ledger.core.lifecycle import Finding, Lifecycle
+from ledger.core.finding import Finding
+from ledger.core.lifecycle import Lifecycle
 from ledger.core.model import AVAILABLE, HELD, PENDING, Account, Entry, decode_account, encode
+from ledger.core.verify_shapes import check_shape
 
 __all__ = ["Finding", "Sealed", "StoredAccount", "Verified", "verify_member"]
 
@@ -72,6 +74,7 @@ def verify_member(journal: Iterable[Sealed], stored: StoredAccount | None) -> Ve
         previous = sealed.hash
         findings.extend(_check_group(entry, expected))
         findings.extend(_check_accounts(entry))
+        findings.extend(check_shape(entry))
         if folding:
             try:
                 account = apply(account, entry)
@@ -97,6 +100,12 @@ def _check_group(entry: Entry, expected: list[int]) -> list[Finding]:
     if entry.cause_sequence != cause:
         detail = f"cause_sequence is {entry.cause_sequence}, the entries before it say {cause}"
         findings.append(Finding("group", entry.sequence, detail))
+    if cause and (entry.request_id or entry.fingerprint or entry.consequences):
+        findings.append(Finding("group", entry.sequence, "is a request within another"))
+    if entry.request_id and not entry.fingerprint:
+        findings.append(Finding("group", entry.sequence, "a request without its fingerprint"))
+    if entry.consequences and not entry.fingerprint:
+        findings.append(Finding("group", entry.sequence, "a group that nobody asked for"))
     if entry.consequences:
         expected[:] = [entry.sequence] * entry.consequences
     return findings
@@ -114,12 +123,12 @@ def _check_accounts(entry: Entry) -> list[Finding]:
 def _check_lots(account: Account, sequence: int) -> list[Finding]:
     """Balances are the sums of their lots, and never negative."""
     findings = []
-    for name, balance, lots in (
-        (AVAILABLE, account.available, account.lots),
-        (PENDING, account.pending, account.pending_lots),
-        (HELD, account.held, [lot for hold in account.holds for lot in hold.lots]),
+    for name, balance, points in (
+        (AVAILABLE, account.available, [lot.points for lot in account.lots]),
+        (PENDING, account.pending, [lot.points for lot in account.pending_lots]),
+        (HELD, account.held, [lot.points for hold in account.holds for lot in hold.lots]),
     ):
-        total = sum(lot.points for lot in lots)
+        total = sum(points)
         if total != balance or balance < 0:
             detail = f"{name} is {balance}, its lots hold {total}"
             findings.append(Finding("lots", sequence, detail))

@@ -1,4 +1,5 @@
-"""What must hold over all members together: totals, budgets, stock, rules, one outcome per request.
+"""What must hold over all members together: totals, transfers, budgets, stock, rules, warnings, one
+outcome per request.
 
 The sums of a program's entries and accounts are gathered member by member, wherever that is done
 (`Sums`), and compared in the end with each other and with what is stored beside the journal.
@@ -20,6 +21,8 @@ _PROMOTION = "promotion:"
 
 #: (program_id, rules version, promotion_id)
 Promoted = tuple[str, int, str]
+#: expire_time (µs) and points
+_Lot = tuple[int | None, int]
 
 
 class Finding(NamedTuple):
@@ -30,6 +33,26 @@ class Finding(NamedTuple):
     member_id: str
     sequence: int
     detail: str
+
+
+class Transfer(NamedTuple):
+    """Points that go from one member to another, as both sides have to tell it."""
+
+    program_id: str
+    sender: str
+    recipient: str
+    points: int
+    lots: tuple[_Lot, ...]
+    #: µs
+    effective_time: int
+
+
+class Side(NamedTuple):
+    """The entry that tells one side of a transfer."""
+
+    member_id: str
+    sequence: int
+    kind: str
 
 
 @dataclass
@@ -44,6 +67,8 @@ class Sums:
     promoted: Counter[Promoted] = field(default_factory=Counter)
     #: units of stock taken and not given back, by program and reward
     taken: Counter[tuple[str, str]] = field(default_factory=Counter)
+    #: transfers of which only one side has been seen, all entries of one transfer of the same side
+    one_sided: dict[Transfer, list[Side]] = field(default_factory=dict)
 
     def add_entry(self, entry: Entry) -> None:
         """Count what an entry says."""
@@ -57,6 +82,18 @@ class Sums:
                 self.promoted[program_id, entry.rules_version, promotion_id] += line.points
         if data.units:
             self.taken[program_id, data.reward_id] += data.units
+        if entry.kind in ("TRANSFER_OUT", "TRANSFER_IN"):
+            self._add_side(_transfer(entry), Side(entry.member_id, entry.sequence, entry.kind))
+
+    def _add_side(self, transfer: Transfer, side: Side) -> None:
+        """Count one side of a transfer, or no more the other side that was waiting for it."""
+        waiting = self.one_sided.setdefault(transfer, [])
+        if waiting and waiting[0].kind != side.kind:
+            waiting.pop()
+        else:
+            waiting.append(side)
+        if not waiting:
+            del self.one_sided[transfer]
 
     def add_account(self, program_id: str, stored: StoredAccount | None, folded: Account) -> None:
         """Count what an account holds: by its columns and, for what has none, by its fold."""
@@ -72,6 +109,18 @@ class Sums:
         self.held.update(other.held)
         self.promoted.update(other.promoted)
         self.taken.update(other.taken)
+        for transfer, sides in other.one_sided.items():
+            for side in sides:
+                self._add_side(transfer, side)
+
+
+def _transfer(entry: Entry) -> Transfer:
+    """What one side tells of a transfer."""
+    here, there = entry.member_id, entry.data.related_member_id
+    sender, recipient = (here, there) if entry.kind == "TRANSFER_OUT" else (there, here)
+    lots = tuple([(change.expire_time, abs(change.points)) for change in entry.data.lots])
+    points = abs(entry.points)
+    return Transfer(entry.program_id, sender, recipient, points, lots, entry.effective_time)
 
 
 def check_totals(connection: sa.Connection, program_id: str | None, sums: Sums) -> list[Finding]:
@@ -79,8 +128,10 @@ def check_totals(connection: sa.Connection, program_id: str | None, sums: Sums) 
     return [
         *_check_outcomes(connection, program_id),
         *_check_rules(connection, program_id),
+        *_check_warnings(connection, program_id),
         *_check_budgets(connection, program_id, sums.promoted),
         *_check_stock(connection, program_id, sums.taken),
+        *_check_transfers(sums),
         *_check_balance(sums),
     ]
 
@@ -109,6 +160,21 @@ def _check_rules(connection: sa.Connection, program_id: str | None) -> list[Find
     )
     return [
         Finding("rules", row[0], "", 0, f"entries name rules version {row[1]}, which is not there")
+        for row in rows
+    ]
+
+
+def _check_warnings(connection: sa.Connection, program_id: str | None) -> list[Finding]:
+    """Members were warned ahead, of points that they can have had."""
+    rows = connection.exec_driver_sql(
+        "SELECT w.program_id, w.member_id, w.expire_time, w.points, w.days"
+        " FROM expiry_warnings w LEFT JOIN accounts a USING (program_id, member_id)"
+        " WHERE (%s::text IS NULL OR program_id = %s)"
+        " AND (a.version IS NULL OR w.points <= 0 OR w.days < 1)",
+        (program_id, program_id),
+    )
+    return [
+        Finding("warnings", row[0], row[1], 0, f"{row[3]} points at {row[2]}, {row[4]} days ahead")
         for row in rows
     ]
 
@@ -172,6 +238,22 @@ def _check_stock(
         )
         for program, reward_id in sorted(noted.keys() | taken.keys())
         if noted.get((program, reward_id), 0) != taken[program, reward_id]
+    ]
+
+
+def _check_transfers(sums: Sums) -> list[Finding]:
+    """What left one member arrived at the other: as many points, of the same lots, at once."""
+    return [
+        Finding(
+            "transfers",
+            transfer.program_id,
+            side.member_id,
+            side.sequence,
+            f"{transfer.points} points from {transfer.sender} to {transfer.recipient} are told by a"
+            f" {side.kind} alone",
+        )
+        for transfer, sides in sums.one_sided.items()
+        for side in sides
     ]
 
 
