@@ -166,6 +166,11 @@ def test_a_document_may_say_everything() -> None:
         (document(expiry={"warn_days": "30"}), "expiry.warn_days", "must be a list, not '30'"),
         (document(expiry={"warn_days": [30, 0]}), "expiry.warn_days[1]", "from 1 to 365, not 0"),
         (document(expiry={"warn_days": [366]}), "expiry.warn_days[0]", "from 1 to 365, not 366"),
+        (
+            document(expiry={"warn_days": list(range(1, 12))}),
+            "expiry.warn_days",
+            "at most 10 distances",
+        ),
         (document(expiry={"warn_days": [7.0]}), "expiry.warn_days[0]", "not 7.0"),
         (document(expiry={"warn_days": [True]}), "expiry.warn_days[0]", "not True"),
         (document(expiry={"warn_days": [None]}), "expiry.warn_days[0]", "not None"),

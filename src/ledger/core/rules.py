@@ -42,6 +42,8 @@ _MAX_DAYS = 3_660
 _MAX_MONTHS = 1_200
 _MAX_VISITS_PER_DAY = 1_000
 _MAX_WARN_DAYS = 365
+#: each is looked at with every command
+_MAX_WARNINGS = 10
 _MAX_HOLD_TTL = 28 * DAY
 _GROUPS = {
     "purchase_bonuses": ("PURCHASE_OVER",),
@@ -194,6 +196,8 @@ def _read_expiry(section: Section) -> dict[str, Any]:
     after_months = section.integer("after_months", 1, _MAX_MONTHS)
     inactivity_months = section.integer("inactivity_months", 1, _MAX_MONTHS)
     warn_days = section.integers("warn_days", 1, _MAX_WARN_DAYS)
+    if len(warn_days) > _MAX_WARNINGS:
+        section.fault("warn_days", f"must be at most {_MAX_WARNINGS} distances")
     return {
         "after_months": after_months,
         "inactivity_months": inactivity_months,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ledger.core.instants import day_start, local_day, month_end
 from ledger.core.model import Account, Lot
 from ledger.core.posting import Warning
-from ledger.core.program import InactivityRule, Program
+from ledger.core.program import InactivityRule, Program, RulesVersion
 
 
 class Alarm(NamedTuple):
@@ -93,6 +93,8 @@ def inactivity_time(account: Account, program: Program, lived: int) -> int | Non
 def _inactivity_under(
     rule: InactivityRule, account: Account, program: Program, lived: int
 ) -> int | None:
+    if rule.end is not None and rule.end <= lived:
+        return None
     zone = program.zone
     day = local_day(account.active_time or account.enroll_time, zone)
     if rule.since_day is not None:
@@ -108,21 +110,30 @@ def next_alarm(account: Account, program: Program, lived: int, fading: int | Non
 
     `fading` is when the balance expires for want of activity.
     """
+    if not account.lots:
+        return None
+    for version in program.versions[program.in_force(lived).version - 1 :]:
+        if version.rules.warn_days:
+            start = lived if version.version == 1 else max(lived, version.effective_time - 1)
+            first = _first_alarm(account, program, version, start, fading)
+            if first is not None:
+                return first  # later versions warn later
+    return None
+
+
+def _first_alarm(
+    account: Account, program: Program, version: RulesVersion, after: int, fading: int | None
+) -> Alarm | None:
+    """The first alarm after an instant (µs) while a rules version is in force."""
+    following = program.versions[version.version : version.version + 1]
     first: Alarm | None = None
-    for index, version in enumerate(program.versions):
-        if not version.rules.warn_days or not account.lots:
+    for instant, warning in _alarms(account, program, version.rules.warn_days, after, fading):
+        if following and instant >= following[0].effective_time:
             continue
-        start = max(lived, version.effective_time - 1) if index else lived
-        end = None
-        if index + 1 < len(program.versions):
-            end = program.versions[index + 1].effective_time
-        for instant, warning in _alarms(account, program, version.rules.warn_days, start, fading):
-            if end is not None and instant >= end:
-                continue
-            if first is None or instant < first.instant:
-                first = Alarm(instant, [warning])
-            elif instant == first.instant:
-                first.warnings.append(warning)
+        if first is None or instant < first.instant:
+            first = Alarm(instant, [warning])
+        elif instant == first.instant:
+            first.warnings.append(warning)
     return first
 
 
