@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from hypothesis import HealthCheck, Phase, settings
@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.histories.checks import adds_up, merged
+from tests.histories.ledger import Ledger
 from tests.histories.requests import (
     ACTIVITIES,
     AHEAD,
@@ -32,7 +33,7 @@ from tests.histories.requests import (
     Request,
 )
 from tests.histories.rules import LEVELS, Rules, documents, fitting
-from tests.model import DEFAULT_BACKDATE_DAYS, ORDER, Model, Outcome, day_start, local_day
+from tests.model import DEFAULT_BACKDATE_DAYS, ORDER, Model, day_start, local_day
 
 #: how every kind of history is run; a failure is shrunk (for minutes: see SECONDS_TO_SHRINK), but
 #: not explained, which would run it many times more
@@ -56,43 +57,6 @@ CHANGED: dict[str, tuple[str, Callable[[datetime, Request], Any]]] = {
 }
 #: what a test of histories may take when it fails; one that passes takes a few
 SECONDS_TO_SHRINK = 900
-
-
-class Ledger(Protocol):
-    """One sandbox program on the ledger under test. Answers are those of `Model`; entries are dicts
-    as the model's, `by_time` when time posted them."""
-
-    def create_program(self, program: dict[str, Any], rules: Rules) -> None: ...
-
-    def publish_rules(self, rules: Rules, effective_time: datetime | None) -> Outcome: ...
-
-    def advance_clock(self, clock_time: datetime) -> Outcome: ...
-
-    def write(self, method: str, request: Request) -> Outcome: ...
-
-    def preview_purchase(self, request: Request) -> Outcome: ...
-
-    def settle(self, member_id: str) -> None:
-        """Post what time has made due for a member, as a scheduler might at any moment."""
-
-    def balance(self, member_id: str, as_of: datetime | None) -> dict[str, Any]: ...
-
-    def tier_status(self, member_id: str) -> dict[str, Any]: ...
-
-    def journal(self, member_id: str) -> list[dict[str, Any]]:
-        """All entries in order, with what time has made due by now whether posted or not."""
-
-    def check(self, member_id: str) -> None:
-        """Assert all that must hold within a member's journal and account."""
-
-    def warnings(self, member_id: str) -> dict[Any, int] | None:
-        """What a member was warned of by now, as the model tells it; None: it can not be seen."""
-
-    def offers(self, member_id: str) -> dict[str, tuple[bool, int | None]]:
-        """By reward: whether a member can have it now, and how many units are left."""
-
-    def trial_balance(self) -> dict[str, int]:
-        """Points by ledger account."""
 
 
 class Earning(RuleBasedStateMachine):
