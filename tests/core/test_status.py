@@ -255,9 +255,10 @@ def test_a_full_account_has_its_own_points_back() -> None:
     for _ in range(10):
         till.adjust(10**15)
     hold = till.hold(10**15)
-    till.adjust(5)
+    with pytest.raises(InvalidArgument):
+        till.adjust(1)  # what is held counts
 
     till.capture(hold, 1)
 
-    assert till.state() == (10**16 + 4, 0, 0, 0)
+    assert till.state() == (10**16 - 1, 0, 0, 0)
     sound(till)

@@ -24,7 +24,7 @@ def adjust_points(posting: Posting, command: AdjustPoints, context: Context) -> 
         raise invalid("reason_code", f"must be one of {', '.join(rules.reason_codes)}")
     if -points > posting.account.available:
         raise InsufficientPoints(available=posting.account.available, required=-points)
-    limit, alone = rules.approval_above, command.approver in ("", posting.actor)
+    limit, alone = rules.approval_above, command.approver.strip() in ("", posting.actor)
     if limit is not None and abs(points) > limit and alone:
         raise ApprovalRequired(limit=limit)
     lots = out_of(take(posting.account.lots, -points))
@@ -64,7 +64,7 @@ def transfer_points(posting: Posting, command: TransferPoints, context: Context)
     settle(page)
     if points > posting.account.available:
         raise InsufficientPoints(available=posting.account.available, required=points)
-    if page.account.available + points > MAX_BALANCE:
+    if page.account.available + page.account.held + points > MAX_BALANCE:
         raise invalid("points", f"the other member would hold more than {MAX_BALANCE} points")
     taken = take(posting.account.lots, points)
     posting.post(

@@ -166,7 +166,8 @@ class Posting:
             entry.location_id = getattr(command, "location_id", "")
             entry.terminal_id = getattr(command, "terminal_id", "")
         account = apply(self.account, entry)
-        full = account.available > MAX_BALANCE or account.lifetime > MAX_BALANCE
+        owned = account.available + account.held
+        full = owned > MAX_BALANCE or account.lifetime > MAX_BALANCE
         # What time brings can not be refused, nor what was the member's before.
         if full and command is not None and debit in (ISSUANCE, ADJUSTMENTS):
             raise invalid("amount", f"the account would hold more than {MAX_BALANCE} points")
