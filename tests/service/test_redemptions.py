@@ -887,3 +887,18 @@ def test_a_web_shop_needs_nothing_but_json(server: RunningServer, grpc_client: G
     answer = shop.post("RedemptionService/CaptureHold", captured)
     assert answer["redemption"]["value"] == {"currencyCode": "EUR", "nanos": 800000000}
     shop.close()
+
+
+def test_a_repeat_is_worth_what_it_was_though_other_rules_came_at_the_same_instant(
+    client: Client,
+) -> None:
+    open_program(client)
+    first = client.record_purchase(purchase(1, "50.00"))
+    dearer = rules(redemption={"value": {"points": 100, "amount": "5.00"}})
+    client.publish_rules(program_pb2.PublishRulesRequest(program_id=PROGRAM, rules=dearer))
+
+    again = client.record_purchase(purchase(1, "50.00"))
+
+    assert again.replayed
+    assert again.balance == first.balance
+    assert client.get_balance(balance()).value == money("2.50")

@@ -13,6 +13,7 @@ from ledger.core.ids import hold_id, redemption_id
 from ledger.core.messages import messages
 from ledger.core.model import Balance, Entry, LotChange, PurchaseLine, Receipt
 from ledger.core.program import Program
+from ledger.core.rules import Rules
 from ledger.core.status import status_after
 from ledger.rpc.tiers import fill_tier_change, fill_tier_status
 from ledger.rpc.wellknown import fill_timestamp, money, timestamp
@@ -58,7 +59,8 @@ def fill_receipt(message: types_pb2.Receipt, receipt: Receipt, program: Program)
     """The answer to a write."""
     for entry in receipt.entries:
         fill_entry(message.entries.add(), entry, program)
-    fill_balance(message.balance, receipt.balance, program)
+    rules = _rules_then(receipt, program)
+    fill_balance(message.balance, receipt.balance, program, rules)
     message.replayed = receipt.replayed
     status = status_after(receipt.entries, program)
     if status is not None:
@@ -74,8 +76,24 @@ def fill_receipt(message: types_pb2.Receipt, receipt: Receipt, program: Program)
     message.messages.extend(messages(receipt.entries, receipt.balance, status, program))
 
 
-def fill_balance(message: types_pb2.Balance, balance: Balance, program: Program) -> None:
-    """A balance, with what it is worth under the rules in force at its as_of_time."""
+def _rules_then(receipt: Receipt, program: Program) -> Rules:
+    """The rules in force when a receipt was first given.
+
+    While a sandbox's clock stands still, other rules can be published for the very same instant.
+    """
+    instant = receipt.balance.as_of_time
+    version = program.in_force(instant)
+    known = max((entry.rules_version for entry in receipt.entries), default=version.version)
+    while version.version > known and version.effective_time == instant:
+        version = program.versions[version.version - 2]
+    return version.rules
+
+
+def fill_balance(
+    message: types_pb2.Balance, balance: Balance, program: Program, rules: Rules | None = None
+) -> None:
+    """A balance, with what it is worth under the rules, which are those in force at its as_of_time
+    unless others are given."""
     message.available_points = balance.available
     message.held_points = balance.held
     message.pending_points = balance.pending
@@ -89,7 +107,7 @@ def fill_balance(message: types_pb2.Balance, balance: Balance, program: Program)
         expiry = message.next_expiry
         expiry.points = lot.points
         expiry.expire_time.CopyFrom(timestamp(lot.expire_time))
-    value = worth(balance.available, program.in_force(balance.as_of_time).rules)
+    value = worth(balance.available, rules or program.in_force(balance.as_of_time).rules)
     if value is not None:
         message.value.CopyFrom(money(value, program.currency))
 
