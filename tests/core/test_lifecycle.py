@@ -14,6 +14,7 @@ from ledger.core.model import (
     EXPIRED,
     ISSUANCE,
     REDEEMED,
+    BreakdownLine,
     DayChange,
     Entry,
     LotChange,
@@ -160,7 +161,7 @@ def found(member_id: str, edit: Edit) -> list[Finding]:
     """What is found in a member's journal with its balances and hashes made to fit an edit."""
     entries = copied(ledger().journal(member_id))
     edit(entries)
-    return verify_member(*forged(entries)).findings
+    return verify_member(*forged(entries), ledger().program).findings
 
 
 @pytest.mark.parametrize("member_id", ["ann", "bob", "dora"])
@@ -673,10 +674,67 @@ STATUS = [
     pytest.param(without(Ann.REOPENING), ("status", Ann.REOPENING), id="buying while suspended"),
 ]
 
+AGAINST_RULES = [
+    pytest.param(
+        change(Ann.PURCHASE_TWO, rules_version=2),
+        ("rules", Ann.PURCHASE_TWO),
+        id="under rules that are not there",
+    ),
+    pytest.param(
+        points(Ann.PURCHASE_TWO, 3000, breakdown=(BreakdownLine("base", 3000),)),
+        ("rules", Ann.PURCHASE_TWO),
+        id="earned at another rate",
+    ),
+    pytest.param(
+        points(Ann.WELCOME_BONUS, 500, breakdown=(BreakdownLine("bonus:welcome", 500),)),
+        ("rules", Ann.WELCOME_BONUS),
+        id="a larger bonus than there is",
+    ),
+    *(
+        pytest.param(
+            lot(sequence, 0, expire_time=None),
+            ("rules", sequence),
+            id=f"points of {sequence.name} live for ever",
+        )
+        for sequence in (Ann.WELCOME_BONUS, Ann.PURCHASE_TWO, Ann.ACTIVITY, Ann.GIFT)
+    ),
+    pytest.param(
+        together(
+            tell(Ann.REDEMPTION, "redemption", value=300_000),
+            tell(Ann.REVERSAL, "redemption", value=300_000),
+        ),
+        ("rules", Ann.REDEMPTION),
+        id="points redeemed for more than they are worth",
+    ),
+    pytest.param(
+        tell(Ann.CAPTURE, "redemption", value=300_000),
+        ("rules", Ann.CAPTURE),
+        id="points captured for more than they are worth",
+    ),
+    pytest.param(
+        together(
+            change(Ann.MUG_REDEMPTION, units=0),
+            tell(Ann.MUG_REDEMPTION, "redemption", units=0),
+            tell(Ann.MUG_REVERSAL, "redemption", units=0),
+            change(Ann.MUG_REVERSAL, units=0),
+        ),
+        ("rules", Ann.MUG_REDEMPTION),
+        id="a reward that takes nothing from the shelf",
+    ),
+    pytest.param(
+        change(Ann.MUG_HOLD, reward_id="yacht"),
+        ("rules", Ann.MUG_HOLD),
+        id="a reward that there is none of",
+    ),
+]
+
 
 @pytest.mark.parametrize(
     ("edit", "expected"),
-    [*ONE_ENTRY, *REQUESTS, *LOTS, *HOLDS, *REDEMPTIONS, *RETURNS, *DEBT, *STATUS],
+    [
+        *(*ONE_ENTRY, *REQUESTS, *LOTS, *HOLDS, *REDEMPTIONS, *RETURNS, *DEBT, *STATUS),
+        *AGAINST_RULES,
+    ],
 )
 def test_what_can_not_be_is_found(edit: Edit, expected: tuple[str, int]) -> None:
     findings = found("ann", edit)
@@ -706,6 +764,11 @@ def test_what_can_not_be_is_found(edit: Edit, expected: tuple[str, int]) -> None
             later_by(Dora.FADING, -200 * DAY),
             ("expiry", Dora.FADING),
             id="all expires after a few days",
+        ),
+        pytest.param(
+            later_by(Dora.FADING, -100 * DAY),
+            ("expiry", Dora.FADING),
+            id="all expires after three months instead of six",
         ),
         pytest.param(
             points(Dora.FADING, -30),

@@ -258,6 +258,11 @@ E1 = "WHERE member_id = 'm-1' AND sequence"
             sql("UPDATE rules_versions SET version = 2"), ("rules", "", 0), id="the rules' version"
         ),
         pytest.param(
+            sql("UPDATE rules_versions SET document = replace(document, '{', '[')"),
+            ("rules", "", 0),
+            id="rules that can not be read",
+        ),
+        pytest.param(
             sql(
                 "INSERT INTO expiry_warnings (program_id, member_id, expire_time, days, points,"
                 f" inactivity, create_time) VALUES ('{PROGRAM}', 'm-9', now(), 7, 10, false, now())"
@@ -351,7 +356,19 @@ E1 = "WHERE member_id = 'm-1' AND sequence"
             id="forged: another's receipt",
         ),
         pytest.param(
-            forging("m-2", change(4, rules_version=9)), ("rules", "", 0), id="forged: rules of none"
+            forging("m-2", change(4, rules_version=9)),
+            ("rules", "m-2", 4),
+            id="forged: rules of none",
+        ),
+        pytest.param(
+            forging("m-1", tell(4, "redemption", value=3_000)),
+            ("rules", "m-1", 4),
+            id="forged: points worth more",
+        ),
+        pytest.param(
+            forging("m-2", lot(2, 0, expire_time=None)),
+            ("rules", "m-2", 2),
+            id="forged: points live for ever",
         ),
     ],
 )

@@ -16,6 +16,8 @@ from ledger.core.chain import GENESIS, entry_hash
 from ledger.core.finding import Finding
 from ledger.core.lifecycle import Lifecycle
 from ledger.core.model import AVAILABLE, HELD, PENDING, Account, Entry, decode_account, encode
+from ledger.core.program import Program
+from ledger.core.verify_rules import check_rules
 from ledger.core.verify_shapes import check_shape
 
 __all__ = ["Finding", "Sealed", "StoredAccount", "Verified", "verify_member"]
@@ -51,8 +53,12 @@ class Verified(NamedTuple):
     findings: list[Finding]
 
 
-def verify_member(journal: Iterable[Sealed], stored: StoredAccount | None) -> Verified:
+def verify_member(
+    journal: Iterable[Sealed], stored: StoredAccount | None, program: Program | None = None
+) -> Verified:
     """Everything about one member that does not hold; no findings = all of it holds.
+
+    With a `program`, entries are compared with its rules, too.
 
     After the first contradiction within the journal the fold stops, the chain is checked on.
     """
@@ -77,10 +83,12 @@ def verify_member(journal: Iterable[Sealed], stored: StoredAccount | None) -> Ve
         findings.extend(check_shape(entry))
         if folding:
             try:
-                account = apply(account, entry)
+                before, account = account, apply(account, entry)
                 check_balances(account, entry)
                 findings.extend(_check_lots(account, entry.sequence))
                 findings.extend(lifecycle.check(entry, account))
+                if program is not None:
+                    findings.extend(check_rules(entry, before, program))
             except JournalCorrupt as corrupt:
                 findings.append(Finding(corrupt.check, corrupt.sequence, corrupt.detail))
                 folding = False

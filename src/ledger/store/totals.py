@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -196,7 +196,7 @@ def _check_budgets(
     with_budget = {
         (row[0], row[1], promotion["id"])
         for row in versions
-        for promotion in json.loads(row[2]).get("promotions", ())
+        for promotion in _promotions(row[2])
         if promotion.get("budget") is not None
     }
     given: Counter[tuple[str, str]] = Counter()
@@ -215,6 +215,14 @@ def _check_budgets(
         for program, promotion_id in sorted(noted.keys() | given.keys())
         if noted.get((program, promotion_id), 0) != given[program, promotion_id]
     ]
+
+
+def _promotions(document: str) -> list[dict[str, Any]]:
+    """The promotions of a rules document; none of one that can not be read."""
+    try:
+        return list(json.loads(document).get("promotions", ()))
+    except ValueError:
+        return []
 
 
 def _check_stock(

@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from ledger.core.errors import LedgerError
+from ledger.core.program import Program
 from ledger.core.verify import Sealed, StoredAccount, verify_member
 from ledger.store.database import open_database
 from ledger.store.journal import MemberKey
@@ -162,7 +164,16 @@ def _verify_chunk(task: _Task) -> _Part:
         accounts = _read_accounts(connection, task)
         journals = groupby(_read_entries(connection, task), _key_of)
         receipts = _read_receipts(connection, task)
-        members, entries = _verify_journals(journals, accounts, receipts, part)
+        programs = {
+            program_id: _read_program(connection, program_id)
+            for program_id in {program_id for program_id, _ in accounts}
+        }
+        part.findings.extend(
+            Finding("rules", program_id, "", 0, "its rules can not be read")
+            for program_id, program in programs.items()
+            if program is None
+        )
+        members, entries = _verify_journals(journals, accounts, receipts, programs, part)
         for key, stored in accounts.items():
             if stored.version:
                 detail = f"stands at version {stored.version}, but has no entries"
@@ -177,6 +188,7 @@ def _verify_journals(
     journals: Iterable[tuple[MemberKey, Iterator[Sealed]]],
     accounts: dict[MemberKey, StoredAccount],
     receipts: set[tuple[str, str, str, int]],
+    programs: dict[str, Program | None],
     part: _Part,
 ) -> tuple[int, int]:
     """Fold each journal; answers how many, and how many entries they had.
@@ -198,13 +210,23 @@ def _verify_journals(
                     detail = f"purchase {entry.purchase_id} is not in the list of receipts"
                     part.findings.append(Finding("purchases", *key, entry.sequence, detail))
         stored = accounts.pop(key, None)
-        verified = verify_member(entries, stored)
+        verified = verify_member(entries, stored, programs.get(key[0]))
         part.sums.add_account(key[0], stored, verified.account)
         part.findings.extend(
             Finding(found.check, *key, found.sequence, found.detail) for found in verified.findings
         )
         entry_count += verified.entries
     return members, entry_count
+
+
+def _read_program(connection: sa.Connection, program_id: str) -> Program | None:
+    """A program with all its rules; None where they can not be read."""
+    try:
+        program = load_program(connection, program_id)
+    except (LedgerError, ValueError):
+        return None
+    numbers = [version.version for version in program.versions]
+    return program if numbers == list(range(1, len(numbers) + 1)) else None
 
 
 def _read_accounts(connection: sa.Connection, task: _Task) -> dict[MemberKey, StoredAccount]:

@@ -1,0 +1,124 @@
+"""Re-check an entry against the rules it names: what was earned, how long it lives, what things
+cost and what they are worth.
+
+What depends on more than the entry itself, such as tiers, promotions and caps, is not computed
+again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from ledger.core.earning import lot_of
+from ledger.core.finding import Finding, compare
+from ledger.core.instants import local_day, month_end
+from ledger.core.model import Account, Entry
+from ledger.core.program import Program
+from ledger.core.rewards import worth_of
+from ledger.core.rules import Bonus, Rules, round_points
+
+#: what gives points that live as long as the rules say
+_GIVING: Final = frozenset({"PURCHASE", "BONUS", "ACTIVITY", "ADJUSTMENT"})
+_TAKING: Final = frozenset({"HOLD", "REDEMPTION"})
+_REDEEMING: Final = frozenset({"REDEMPTION", "CAPTURE"})
+_BONUS: Final = "bonus:"
+
+
+def check_rules(entry: Entry, before: Account, program: Program) -> Iterator[Finding]:
+    """What an entry contradicts of the rules; `before` is the account without it."""
+    if not 1 <= entry.rules_version <= len(program.versions):
+        detail = f"names rules version {entry.rules_version}, which is not there"
+        yield Finding("rules", entry.sequence, detail)
+        return
+    rules = program.versions[entry.rules_version - 1].rules
+    if entry.kind in _GIVING:
+        if entry.points > 0:
+            yield from _check_given(entry, rules, program)
+        return
+    if entry.kind in _TAKING and entry.data.reward_id and not entry.subject_sequence:
+        yield from _check_reward(entry, rules)
+    if entry.kind in _REDEEMING:
+        yield from _check_worth(entry, rules)
+    if entry.data.inactivity:
+        yield from _check_inactivity(entry, before, program)
+
+
+def _check_given(entry: Entry, rules: Rules, program: Program) -> Iterator[Finding]:
+    """Points are those of the rate and of the bonuses, and live as long as these say."""
+    bonuses: list[Bonus | None] = []
+    for line in entry.data.breakdown:
+        if line.rule == "base":
+            rate, eligible = rules.rate, entry.data.eligible or 0
+            due = round_points(rate.numerator * eligible, rate.denominator, rules.rounding)
+            yield from compare("rules", entry.sequence, ("base", line.points, due))
+        elif line.rule.startswith(_BONUS):
+            bonus = _bonus(line.rule.removeprefix(_BONUS), rules)
+            bonuses.append(bonus)
+            if bonus is None or line.points not in (bonus.points, bonus.referee_points):
+                detail = f"gives {line.points} points for {line.rule}"
+                yield Finding("rules", entry.sequence, detail)
+    lives = {None if bonus is None else bonus.expires_days for bonus in bonuses}
+    if entry.kind == "PURCHASE" or not bonuses:
+        lives.add(None)
+    earned = entry.create_time if entry.kind == "ADJUSTMENT" else entry.effective_time
+    day = local_day(earned, program.zone)
+    pending_days = rules.pending_days if entry.kind == "PURCHASE" else 0
+    dates = set()
+    for days in lives:
+        lot = lot_of(1, day, program.zone, rules, pending_days=pending_days, expires_days=days)
+        dates.add((lot.activate_time, lot.expire_time))
+    for change in entry.data.lots:
+        if (change.activate_time, change.expire_time) not in dates:
+            detail = f"points live until {change.expire_time}, not as long as the rules say"
+            yield Finding("rules", entry.sequence, detail)
+
+
+def _bonus(bonus_id: str, rules: Rules) -> Bonus | None:
+    for bonus in rules.bonuses:
+        if bonus.id == bonus_id:
+            return bonus
+    return None
+
+
+def _check_reward(entry: Entry, rules: Rules) -> Iterator[Finding]:
+    """A reward takes its price, a unit where it has a stock, a use where it has a limit."""
+    reward = rules.reward(entry.data.reward_id)
+    if reward is None:
+        detail = f"takes reward {entry.data.reward_id}, which there is none of"
+        yield Finding("rules", entry.sequence, detail)
+        return
+    yield from compare(
+        "rules",
+        entry.sequence,
+        ("points", entry.points, -reward.points),
+        ("units", entry.data.units, int(reward.stock is not None)),
+        ("uses", len(entry.data.marks), int(reward.per_member is not None)),
+    )
+
+
+def _check_worth(entry: Entry, rules: Rules) -> Iterator[Finding]:
+    """What is redeemed is worth what the rules say."""
+    told, reward_id = entry.data.redemption, entry.data.reward_id
+    reward = rules.reward(reward_id) if reward_id else None
+    if told is None or (reward_id and reward is None):
+        return
+    due = worth_of(reward, -entry.points, rules)
+    yield from compare(
+        "rules",
+        entry.sequence,
+        ("value", told.value, due.value),
+        ("percent_off", told.percent_off, due.percent_off),
+    )
+
+
+def _check_inactivity(entry: Entry, before: Account, program: Program) -> Iterator[Finding]:
+    """A balance expires for want of activity only after as many months as the rules say."""
+    months = program.in_force(entry.effective_time).rules.inactivity_months
+    active_time = before.active_time or before.enroll_time
+    due = None
+    if months is not None:
+        due = month_end(local_day(active_time, program.zone), months, program.zone)
+    if due is None or entry.effective_time < due:
+        detail = f"expires for want of activity, not before {due}"
+        yield Finding("expiry", entry.sequence, detail)
