@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from tests.memory import MemoryLedger, at, document
+import pytest
+
+from ledger.core.commands import SetMemberStatus
+from tests.memory import PROGRAM, MemoryLedger, at, document
 
 #: just under the most that one entry may move
 HUGE = "9999999999999.90"
@@ -52,3 +55,59 @@ def test_a_version_that_was_never_in_force_does_not_make_a_rule_new() -> None:
 
     given = [entry.effective_time for entry in ledger.journal() if entry.kind == "BONUS"]
     assert given == [at("2026-04-10T00:00+02:00")]
+
+
+@pytest.mark.xfail(strict=True, reason="a balance that was empty ends once more after the gift")
+def test_a_gift_of_the_instant_at_which_a_balance_ends_is_kept() -> None:
+    """Balances end before gifts are given: it must not end twice at one instant."""
+    birthday = {"id": "birthday", "on": "BIRTHDAY", "points": 200}
+    rules = document(expiry={"inactivity_months": 1}, bonuses=[birthday])
+    for bought in (False, True):
+        ledger = MemoryLedger(rules, now="2026-01-10T09:00Z")
+        ledger.enroll(birthday=301)
+        if bought:
+            ledger.buy("5.00")
+        ledger.now = at("2026-03-01T09:00Z")
+
+        ledger.settle()
+
+        assert ledger.accounts["ann"].available == 200
+
+
+@pytest.mark.xfail(strict=True, reason="any change of status counts as the end of a suspension")
+def test_to_earn_only_costs_no_gift_that_a_late_purchase_brings() -> None:
+    win_back = {"id": "miss-you", "on": "INACTIVE_DAYS", "n": 3, "points": 25}
+    ledger = MemoryLedger(document(bonuses=[win_back]), now="2026-01-10T09:00Z")
+    ledger.enroll()
+    ledger.now = at("2026-02-01T09:00Z")
+    for member_status in ("EARN_ONLY", "ACTIVE"):
+        status = SetMemberStatus(
+            program_id=PROGRAM,
+            member_id="ann",
+            request_id=member_status,
+            status=member_status,
+            reason="asked for it",
+        )
+        ledger.write(status)
+
+    ledger.buy("5.00", when="2026-01-20T09:00Z")
+
+    given = [entry.effective_time for entry in ledger.journal() if entry.kind == "BONUS"]
+    assert given == [at("2026-01-13T00:00+01:00"), at("2026-01-23T00:00+01:00")]
+
+
+@pytest.mark.xfail(strict=True, reason="warnings look at rules that were not in force yet")
+def test_nobody_is_warned_of_a_rule_before_it_is_in_force() -> None:
+    ledger = MemoryLedger(document(expiry={"warn_days": [60]}), now="2026-01-10T09:00Z")
+    ledger.enroll()
+    ledger.buy("5.00")
+    ledger.now = at("2026-03-01T09:00Z")
+    ledger.settle()
+    # From 2 March on, so that the balance ends with 30 April; 60 days ahead of that is 2 March.
+    fading = document(expiry={"warn_days": [60], "inactivity_months": 1})
+    ledger.publish(fading, at("2026-03-02T09:00Z"))
+    ledger.now = at("2026-03-05T09:00Z")
+
+    ledger.settle()
+
+    assert ledger.told == {}

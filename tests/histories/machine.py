@@ -85,8 +85,10 @@ class Earning(RuleBasedStateMachine):
         zone=ZONES,
         start=STARTS,
         rules=documents(),
-        birthdays=st.lists(BIRTHDAYS, max_size=len(NAMES)),
+        birthdays=st.lists(BIRTHDAYS, min_size=1, max_size=len(NAMES))
+        | st.lists(BIRTHDAYS, min_size=2, max_size=len(NAMES)),
         referred=st.booleans(),
+        baskets=st.lists(BASKETS, max_size=len(NAMES)),
     )
     def a_program_is_founded(
         self,
@@ -95,6 +97,7 @@ class Earning(RuleBasedStateMachine):
         rules: Rules,
         birthdays: list[dict[str, int]],
         referred: bool,
+        baskets: list[Request],
     ) -> None:
         self.zone = ZoneInfo(zone)
         self.published = [rules]
@@ -113,6 +116,8 @@ class Earning(RuleBasedStateMachine):
             if referred and self.members:
                 request["referrer_member_id"] = NAMES[0]
             self._send("enroll", request)
+        for member_id, basket in zip(list(self.members), baskets, strict=False):
+            self._buy(member_id, basket)
 
     # -- what merchants do
 

@@ -12,6 +12,7 @@ from hypothesis.stateful import precondition, rule
 from tests.histories.machine import Earning
 from tests.histories.requests import (
     AHEAD,
+    BASKETS,
     DURATIONS,
     FOURTHS,
     MEMBERS,
@@ -39,30 +40,29 @@ class Histories(Earning):
             request["ttl"] = ttl
         self._send("hold_points", request)
 
-    @precondition(lambda self: self._holds())
-    @rule(choice=CHOICE, somebody=SOMEBODY, fourths=st.none() | FOURTHS)
-    def a_hold_is_captured(self, choice: int, somebody: str | None, fourths: int | None) -> None:
-        held = self._chosen(self._holds(), choice)
+    @precondition(lambda self: self._all("holds"))
+    @rule(
+        choice=CHOICE,
+        somebody=SOMEBODY,
+        method=st.sampled_from(["capture_hold", "capture_hold", "release_hold", "extend_hold"]),
+        fourths=st.none() | FOURTHS,
+        ttl=TTLS,
+    )
+    def a_hold_is_settled(
+        self,
+        choice: int,
+        somebody: str | None,
+        method: str,
+        fourths: int | None,
+        ttl: timedelta | None,
+    ) -> None:
+        held = self._chosen(self._all("holds"), choice)
         request = {"member_id": somebody or held["member_id"], "hold_id": held["hold_id"]}
-        if fourths is not None:
+        if method == "capture_hold" and fourths is not None:
             request["points"] = max(1, held["points"] * fourths // 4)
-        self._send("capture_hold", request)
-
-    @precondition(lambda self: self._holds())
-    @rule(choice=CHOICE, somebody=SOMEBODY)
-    def a_hold_is_released(self, choice: int, somebody: str | None) -> None:
-        held = self._chosen(self._holds(), choice)
-        request = {"member_id": somebody or held["member_id"], "hold_id": held["hold_id"]}
-        self._send("release_hold", request)
-
-    @precondition(lambda self: self._holds())
-    @rule(choice=CHOICE, somebody=SOMEBODY, ttl=TTLS)
-    def a_hold_is_extended(self, choice: int, somebody: str | None, ttl: timedelta | None) -> None:
-        held = self._chosen(self._holds(), choice)
-        request = {"member_id": somebody or held["member_id"], "hold_id": held["hold_id"]}
-        if ttl is not None:
+        if method == "extend_hold" and ttl is not None:
             request["ttl"] = ttl
-        self._send("extend_hold", request)
+        self._send(method, request)
 
     @rule(
         member_id=MEMBERS,
@@ -75,16 +75,44 @@ class Histories(Earning):
             request["effective_time"] = self.now + ahead
         self._send("redeem_points", request)
 
-    @precondition(lambda self: self._redemptions())
+    @precondition(lambda self: self._all("redemptions"))
     @rule(choice=CHOICE, somebody=SOMEBODY, fourths=st.none() | FOURTHS)
     def a_redemption_is_reversed(
         self, choice: int, somebody: str | None, fourths: int | None
     ) -> None:
-        made = self._chosen(self._redemptions(), choice)
+        made = self._chosen(self._all("redemptions"), choice)
         request = {"redemption_id": made["redemption_id"]}
         if fourths is not None:
             request["points"] = max(1, made["points"] * fourths // 4)
         self._send("reverse_redemption", {"member_id": somebody or made["member_id"], **request})
+
+    @rule(
+        member_id=MEMBERS,
+        wanted=WANTED,
+        held=st.booleans(),
+        later=st.just(timedelta(0)) | DURATIONS,
+        parts=st.lists(st.none() | FOURTHS, max_size=3),
+    )
+    def a_member_spends_and_thinks_better_of_it(
+        self,
+        member_id: str,
+        wanted: int | str,
+        held: bool,
+        later: timedelta,
+        parts: list[int | None],
+    ) -> None:
+        if held:
+            self.a_member_holds(member_id, wanted, timedelta(days=28))
+            if self._all("holds"):
+                self.a_hold_is_settled(0, None, "capture_hold", (parts or [None])[0], None)
+        else:
+            self.a_member_redeems(member_id, wanted, None)
+        for number, fourths in enumerate(parts):
+            self.members_have_what_the_model_says()
+            if number == 1:
+                self._advance(self.now + later)
+            if self._all("redemptions"):
+                self.a_redemption_is_reversed(0, None, fourths)
 
     # -- returns
 
@@ -107,6 +135,30 @@ class Histories(Earning):
         if ahead is not None:
             request["effective_time"] = self.now + ahead
         self._send("record_return", request)
+
+    @rule(
+        member_id=MEMBERS,
+        basket=BASKETS,
+        spent=st.none() | FOURTHS,
+        later=st.just(timedelta(0)) | DURATIONS,
+        parts=st.lists(RETURNED, max_size=3),
+    )
+    def a_purchase_comes_back_in_parts(
+        self,
+        member_id: str,
+        basket: Request,
+        spent: int | None,
+        later: timedelta,
+        parts: list[Request],
+    ) -> None:
+        self.a_member_buys(member_id, basket)
+        if spent is not None:
+            self.a_member_redeems(member_id, spent, None)
+        for number, what in enumerate(parts):
+            self.members_have_what_the_model_says()
+            if number == 1:
+                self._advance(self.now + later)
+            self.a_purchase_is_returned(0, None, what, None)
 
     # -- by hand
 
@@ -150,12 +202,6 @@ class Histories(Earning):
             return 10
         there: int = self.model.balance(self.program_id, member_id)[1]["available"]
         return max(1, there * fourths // 4)
-
-    def _holds(self) -> list[dict[str, Any]]:
-        return self._all("holds")
-
-    def _redemptions(self) -> list[dict[str, Any]]:
-        return self._all("redemptions")
 
     def _all(self, what: str) -> list[dict[str, Any]]:
         """Holds or redemptions of everybody; those that are there always stay in their order."""
