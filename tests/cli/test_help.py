@@ -46,6 +46,7 @@ def test_all_commands_are_there() -> None:
         "balance",
         "statement",
         "expiring",
+    "explain",
         "tier",
         "activity",
         "override-tier",

@@ -196,6 +196,12 @@ class Client:
         response = balance_pb2.GetExpiryScheduleResponse
         return self.call("BalanceService/GetExpirySchedule", request, response)
 
+    def explain_balance(
+        self, request: balance_pb2.ExplainBalanceRequest
+    ) -> balance_pb2.ExplainBalanceResponse:
+        response = balance_pb2.ExplainBalanceResponse
+        return self.call("BalanceService/ExplainBalance", request, response)
+
     def verify_member(
         self, request: audit_pb2.VerifyMemberRequest
     ) -> audit_pb2.VerifyMemberResponse:

@@ -1,4 +1,4 @@
-"""`ledger balance`, `statement` and `expiring`. Imports typer only."""
+"""`ledger balance`, `statement`, `explain` and `expiring`. Imports typer only."""
 
 from __future__ import annotations
 
@@ -96,6 +96,41 @@ def statement(
     if entries and entries[-1].sequence > 1:
         total = entries[0].sequence
         output.note(f"The newest {len(entries):,} of {total:,} entries; --all shows them all.")
+
+
+def explain(
+    member: Member,
+    program: options.Program = "",
+    server: options.Server = options.DEFAULT_SERVER,
+    timeout: options.Timeout = options.DEFAULT_TIMEOUT_SECONDS,
+    json: options.Json = False,
+) -> None:
+    """Explain why a member has so many points: each lot, and what made it.
+
+    The entries under a lot add up to its points. What was held and came back,
+    and what a lot was before it was last empty, is left out; the statement has
+    every entry.
+
+    Examples:
+      ledger explain m-1
+      ledger explain m-1 --json | jq -r '.origins[].sources[].text'
+    """
+    from ledger.cli import output, present_origins
+    from ledger.cli.connection import connect, zone_of
+    from ledger.cli.messages import as_json
+    from ledger.v1 import balance_pb2
+
+    with connect(server, timeout) as connection:
+        found = connection.program(program)
+        request = balance_pb2.ExplainBalanceRequest(program_id=found.program_id, member_id=member)
+        explained = connection.call(
+            connection.balances.ExplainBalance, request, balance_pb2.ExplainBalanceResponse
+        )
+    if json:
+        output.print_json(as_json(explained))
+    else:
+        tree = present_origins.origin_tree(member, explained, found, zone_of(found))
+        output.console().print(tree)
 
 
 def expiring(

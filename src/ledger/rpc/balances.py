@@ -7,13 +7,15 @@ import msgspec
 from ledger.core.apply import fold
 from ledger.core.chain import canonical_form
 from ledger.core.errors import EntryNotFound, VersionMismatch, invalid
+from ledger.core.ids import hold_id
 from ledger.core.instants import DAY, format_instant
 from ledger.core.model import balance_of
 from ledger.core.program import Program
+from ledger.core.provenance import Origin, origins, sentence
 from ledger.core.schedule import schedule
 from ledger.core.status import present_status
 from ledger.engine import Engine, settled
-from ledger.rpc.answers import balance_message, entry_message
+from ledger.rpc.answers import KIND_NUMBERS, balance_message, entry_message
 from ledger.rpc.dispatch import Call
 from ledger.rpc.fields import Fields, page_position, page_token
 from ledger.rpc.lookup import program_covering
@@ -131,6 +133,22 @@ class BalanceService:
         program = await program_covering(self._engine, program, [rows[0].stored.entry])
         return _sealed_message(rows[0], program, request.include_canonical_form)
 
+    async def ExplainBalance(
+        self, request: balance_pb2.ExplainBalanceRequest, call: Call
+    ) -> balance_pb2.ExplainBalanceResponse:
+        _member_fields(request).finish()
+        program, _ = await self._engine.read(request.program_id, request.member_id)
+        key = (request.program_id, request.member_id)
+        stored = await self._engine.query(read_journal, key)
+        journal = [each.entry for each in stored]
+        program = await program_covering(self._engine, program, journal)
+        response = balance_pb2.ExplainBalanceResponse(
+            version=journal[-1].sequence if journal else 0
+        )
+        for origin in origins(journal):
+            _fill_origin(response.origins.add(), origin, request.member_id, program)
+        return response
+
     async def GetExpirySchedule(
         self, request: balance_pb2.GetExpiryScheduleRequest, call: Call
     ) -> balance_pb2.GetExpiryScheduleResponse:
@@ -155,12 +173,40 @@ class BalanceService:
         return response
 
 
+def _fill_origin(
+    message: balance_pb2.ExplainBalanceResponse.Origin,
+    origin: Origin,
+    member_id: str,
+    program: Program,
+) -> None:
+    """Points that stand together, with the entries that add up to them."""
+    message.points = origin.points
+    message.owed = origin.state == "DEBT"
+    if not message.owed:
+        message.state = _LOT_STATES[origin.state]  # type: ignore[assignment]
+    if origin.expire_time is not None:
+        message.expire_time.CopyFrom(timestamp(origin.expire_time))
+    if origin.activate_time is not None:
+        message.activate_time.CopyFrom(timestamp(origin.activate_time))
+    if origin.hold:
+        message.hold_id = hold_id(program, member_id, origin.hold)
+    for source in origin.sources:
+        message.sources.add(
+            sequence=source.entry.sequence,
+            kind=KIND_NUMBERS[source.entry.kind],
+            points=source.points,
+            effective_time=timestamp(source.entry.effective_time),
+            text=sentence(source, program),
+        )
+
+
 def _member_fields(
     request: balance_pb2.GetBalanceRequest
     | balance_pb2.GetTierStatusRequest
     | balance_pb2.ListEntriesRequest
     | balance_pb2.GetEntryRequest
-    | balance_pb2.GetExpiryScheduleRequest,
+    | balance_pb2.GetExpiryScheduleRequest
+    | balance_pb2.ExplainBalanceRequest,
 ) -> Fields:
     fields = Fields()
     fields.program_id(request.program_id)

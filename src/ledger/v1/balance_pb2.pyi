@@ -113,3 +113,49 @@ class GetExpiryScheduleResponse(_message.Message):
     inactivity_points: int
     as_of_time: _timestamp_pb2.Timestamp
     def __init__(self, items: _Optional[_Iterable[_Union[GetExpiryScheduleResponse.Item, _Mapping]]] = ..., never_expiring_points: _Optional[int] = ..., inactivity_expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., inactivity_points: _Optional[int] = ..., as_of_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class ExplainBalanceRequest(_message.Message):
+    __slots__ = ("program_id", "member_id")
+    PROGRAM_ID_FIELD_NUMBER: _ClassVar[int]
+    MEMBER_ID_FIELD_NUMBER: _ClassVar[int]
+    program_id: str
+    member_id: str
+    def __init__(self, program_id: _Optional[str] = ..., member_id: _Optional[str] = ...) -> None: ...
+
+class ExplainBalanceResponse(_message.Message):
+    __slots__ = ("origins", "version")
+    class Source(_message.Message):
+        __slots__ = ("sequence", "kind", "points", "effective_time", "text")
+        SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+        KIND_FIELD_NUMBER: _ClassVar[int]
+        POINTS_FIELD_NUMBER: _ClassVar[int]
+        EFFECTIVE_TIME_FIELD_NUMBER: _ClassVar[int]
+        TEXT_FIELD_NUMBER: _ClassVar[int]
+        sequence: int
+        kind: _types_pb2.EntryKind
+        points: int
+        effective_time: _timestamp_pb2.Timestamp
+        text: str
+        def __init__(self, sequence: _Optional[int] = ..., kind: _Optional[_Union[_types_pb2.EntryKind, str]] = ..., points: _Optional[int] = ..., effective_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., text: _Optional[str] = ...) -> None: ...
+    class Origin(_message.Message):
+        __slots__ = ("points", "state", "expire_time", "activate_time", "hold_id", "sources", "owed")
+        POINTS_FIELD_NUMBER: _ClassVar[int]
+        STATE_FIELD_NUMBER: _ClassVar[int]
+        EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
+        ACTIVATE_TIME_FIELD_NUMBER: _ClassVar[int]
+        HOLD_ID_FIELD_NUMBER: _ClassVar[int]
+        SOURCES_FIELD_NUMBER: _ClassVar[int]
+        OWED_FIELD_NUMBER: _ClassVar[int]
+        points: int
+        state: LotState
+        expire_time: _timestamp_pb2.Timestamp
+        activate_time: _timestamp_pb2.Timestamp
+        hold_id: str
+        sources: _containers.RepeatedCompositeFieldContainer[ExplainBalanceResponse.Source]
+        owed: bool
+        def __init__(self, points: _Optional[int] = ..., state: _Optional[_Union[LotState, str]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., activate_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., hold_id: _Optional[str] = ..., sources: _Optional[_Iterable[_Union[ExplainBalanceResponse.Source, _Mapping]]] = ..., owed: _Optional[bool] = ...) -> None: ...
+    ORIGINS_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    origins: _containers.RepeatedCompositeFieldContainer[ExplainBalanceResponse.Origin]
+    version: int
+    def __init__(self, origins: _Optional[_Iterable[_Union[ExplainBalanceResponse.Origin, _Mapping]]] = ..., version: _Optional[int] = ...) -> None: ...

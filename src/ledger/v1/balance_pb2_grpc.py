@@ -60,6 +60,11 @@ class BalanceServiceStub:
                 request_serializer=ledger_dot_v1_dot_balance__pb2.GetEntryRequest.SerializeToString,
                 response_deserializer=ledger_dot_v1_dot_types__pb2.Entry.FromString,
                 _registered_method=True)
+        self.ExplainBalance = channel.unary_unary(
+                '/ledger.v1.BalanceService/ExplainBalance',
+                request_serializer=ledger_dot_v1_dot_balance__pb2.ExplainBalanceRequest.SerializeToString,
+                response_deserializer=ledger_dot_v1_dot_balance__pb2.ExplainBalanceResponse.FromString,
+                _registered_method=True)
         self.GetExpirySchedule = channel.unary_unary(
                 '/ledger.v1.BalanceService/GetExpirySchedule',
                 request_serializer=ledger_dot_v1_dot_balance__pb2.GetExpiryScheduleRequest.SerializeToString,
@@ -111,6 +116,14 @@ class BalanceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExplainBalance(self, request, context):
+        """Answers where a member's points come from: lot by lot, and for each the entries that made it.
+        Errors: INVALID_ARGUMENT (INVALID_FIELD), NOT_FOUND (PROGRAM_NOT_FOUND, MEMBER_NOT_FOUND).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetExpirySchedule(self, request, context):
         """Answers which of a member's points expire when, if nothing else happens.
         Errors: INVALID_ARGUMENT (INVALID_FIELD), NOT_FOUND (PROGRAM_NOT_FOUND, MEMBER_NOT_FOUND).
@@ -141,6 +154,11 @@ def add_BalanceServiceServicer_to_server(servicer, server):
                     servicer.GetEntry,
                     request_deserializer=ledger_dot_v1_dot_balance__pb2.GetEntryRequest.FromString,
                     response_serializer=ledger_dot_v1_dot_types__pb2.Entry.SerializeToString,
+            ),
+            'ExplainBalance': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainBalance,
+                    request_deserializer=ledger_dot_v1_dot_balance__pb2.ExplainBalanceRequest.FromString,
+                    response_serializer=ledger_dot_v1_dot_balance__pb2.ExplainBalanceResponse.SerializeToString,
             ),
             'GetExpirySchedule': grpc.unary_unary_rpc_method_handler(
                     servicer.GetExpirySchedule,
@@ -261,6 +279,33 @@ class BalanceService:
             '/ledger.v1.BalanceService/GetEntry',
             ledger_dot_v1_dot_balance__pb2.GetEntryRequest.SerializeToString,
             ledger_dot_v1_dot_types__pb2.Entry.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainBalance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ledger.v1.BalanceService/ExplainBalance',
+            ledger_dot_v1_dot_balance__pb2.ExplainBalanceRequest.SerializeToString,
+            ledger_dot_v1_dot_balance__pb2.ExplainBalanceResponse.FromString,
             options,
             channel_credentials,
             insecure,
