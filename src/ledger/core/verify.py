@@ -66,7 +66,7 @@ def verify_member(
     account = Account()
     lifecycle = Lifecycle()
     previous = GENESIS
-    expected: list[int] = []  # cause_sequence of the entries that must follow
+    group = _Group()
     folding = True
     count = 0
     for sealed in journal:
@@ -78,7 +78,7 @@ def verify_member(
         elif encode(entry.data).decode() != sealed.data:
             findings.append(Finding("chain", entry.sequence, "data is not in canonical form"))
         previous = sealed.hash
-        findings.extend(_check_group(entry, expected))
+        findings.extend(group.check(entry))
         findings.extend(_check_accounts(entry))
         findings.extend(check_shape(entry))
         if folding:
@@ -92,31 +92,40 @@ def verify_member(
             except JournalCorrupt as corrupt:
                 findings.append(Finding(corrupt.check, corrupt.sequence, corrupt.detail))
                 folding = False
-    if expected:
-        detail = f"{len(expected)} entries of its request are missing at the end of the journal"
-        findings.append(Finding("group", expected[0], detail))
+    if group.left:
+        detail = f"{group.left} entries of its request are missing at the end of the journal"
+        findings.append(Finding("group", group.cause, detail))
     if folding:
         findings.extend(lifecycle.finish())
         findings.extend(_check_account(account, previous, stored))
     return Verified(count, previous, account, findings)
 
 
-def _check_group(entry: Entry, expected: list[int]) -> list[Finding]:
+class _Group:
     """What one request posted stands together, and says so."""
-    cause = expected.pop() if expected else 0
-    findings = []
-    if entry.cause_sequence != cause:
-        detail = f"cause_sequence is {entry.cause_sequence}, the entries before it say {cause}"
-        findings.append(Finding("group", entry.sequence, detail))
-    if cause and (entry.request_id or entry.fingerprint or entry.consequences):
-        findings.append(Finding("group", entry.sequence, "is a request within another"))
-    if entry.request_id and not entry.fingerprint:
-        findings.append(Finding("group", entry.sequence, "a request without its fingerprint"))
-    if entry.consequences and not entry.fingerprint:
-        findings.append(Finding("group", entry.sequence, "a group that nobody asked for"))
-    if entry.consequences:
-        expected[:] = [entry.sequence] * entry.consequences
-    return findings
+
+    def __init__(self) -> None:
+        #: the first entry of the request, and how many that it caused are still to come
+        self.cause = 0
+        self.left = 0
+
+    def check(self, entry: Entry) -> list[Finding]:
+        """What the next entry contradicts."""
+        cause = self.cause if self.left else 0
+        self.left = max(0, self.left - 1)
+        findings = []
+        if entry.cause_sequence != cause:
+            detail = f"cause_sequence is {entry.cause_sequence}, the entries before it say {cause}"
+            findings.append(Finding("group", entry.sequence, detail))
+        if cause and (entry.request_id or entry.fingerprint or entry.consequences):
+            findings.append(Finding("group", entry.sequence, "is a request within another"))
+        if entry.request_id and not entry.fingerprint:
+            findings.append(Finding("group", entry.sequence, "a request without its fingerprint"))
+        if entry.consequences and not entry.fingerprint:
+            findings.append(Finding("group", entry.sequence, "a group that nobody asked for"))
+        if entry.consequences:
+            self.cause, self.left = entry.sequence, entry.consequences
+        return findings
 
 
 def _check_accounts(entry: Entry) -> list[Finding]:
