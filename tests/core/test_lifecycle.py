@@ -47,6 +47,7 @@ RULES = document(
     expiry={"after_months": 12, "inactivity_months": 6},
     redemption={"value": {"points": 100, "amount": "1.00"}},
     rewards=[MUG],
+    adjustments={"approval_above": 500},
     bonuses=[
         {"id": "welcome", "on": "ENROLLMENT", "points": 50, "expires_days": 20},
         {"id": "big", "on": "PURCHASE_OVER", "amount": "50.00", "points": 5},
@@ -720,6 +721,14 @@ AGAINST_RULES = [
         ),
         ("rules", Ann.MUG_REDEMPTION),
         id="a reward that takes nothing from the shelf",
+    ),
+    pytest.param(
+        points(Ann.GIFT, 700), ("rules", Ann.GIFT), id="a large gift that nobody approved"
+    ),
+    pytest.param(
+        change(Ann.GIFT, reason_code="friendship"),
+        ("rules", Ann.GIFT),
+        id="a gift for a reason that the rules do not know",
     ),
     pytest.param(
         change(Ann.MUG_HOLD, reward_id="yacht"),

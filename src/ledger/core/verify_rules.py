@@ -35,6 +35,8 @@ def check_rules(entry: Entry, before: Account, program: Program) -> Iterator[Fin
     if entry.kind in _GIVING:
         if entry.points > 0:
             yield from _check_given(entry, rules, program)
+        if entry.kind == "ADJUSTMENT":
+            yield from _check_adjustment(entry, rules)
         return
     if entry.kind in _TAKING and entry.data.reward_id and not entry.subject_sequence:
         yield from _check_reward(entry, rules)
@@ -46,32 +48,49 @@ def check_rules(entry: Entry, before: Account, program: Program) -> Iterator[Fin
 
 def _check_given(entry: Entry, rules: Rules, program: Program) -> Iterator[Finding]:
     """Points are those of the rate and of the bonuses, and live as long as these say."""
-    bonuses: list[Bonus | None] = []
-    for line in entry.data.breakdown:
+    data, timed = entry.data, entry.kind != "ADJUSTMENT"
+    # the days that points live; None: as long as all that say nothing of it
+    lives: set[int | None] = {None} if entry.kind == "PURCHASE" or not data.breakdown else set()
+    for line in data.breakdown:
         if line.rule == "base":
-            rate, eligible = rules.rate, entry.data.eligible or 0
+            rate, eligible = rules.rate, data.eligible or 0
             due = round_points(rate.numerator * eligible, rate.denominator, rules.rounding)
-            yield from compare("rules", entry.sequence, ("base", line.points, due))
+            if line.points != due:
+                yield Finding("rules", entry.sequence, f"{line.points} base points, not {due}")
         elif line.rule.startswith(_BONUS):
             bonus = _bonus(line.rule.removeprefix(_BONUS), rules)
-            bonuses.append(bonus)
+            lives.add(None if bonus is None else bonus.expires_days)
             if bonus is None or line.points not in (bonus.points, bonus.referee_points):
                 detail = f"gives {line.points} points for {line.rule}"
                 yield Finding("rules", entry.sequence, detail)
-    lives = {None if bonus is None else bonus.expires_days for bonus in bonuses}
-    if entry.kind == "PURCHASE" or not bonuses:
-        lives.add(None)
-    earned = entry.create_time if entry.kind == "ADJUSTMENT" else entry.effective_time
-    day = local_day(earned, program.zone)
+        else:
+            lives.add(None)
+    day = local_day(entry.effective_time if timed else entry.create_time, program.zone)
     pending_days = rules.pending_days if entry.kind == "PURCHASE" else 0
-    dates = set()
-    for days in lives:
-        lot = lot_of(1, day, program.zone, rules, pending_days=pending_days, expires_days=days)
-        dates.add((lot.activate_time, lot.expire_time))
-    for change in entry.data.lots:
-        if (change.activate_time, change.expire_time) not in dates:
+    dates = [
+        lot_of(0, day, program.zone, rules, pending_days=pending_days, expires_days=days)
+        for days in lives
+    ]
+    for change in data.lots:
+        for due_lot in dates:
+            if (
+                change.expire_time == due_lot.expire_time
+                and change.activate_time == due_lot.activate_time
+            ):
+                break
+        else:
             detail = f"points live until {change.expire_time}, not as long as the rules say"
             yield Finding("rules", entry.sequence, detail)
+
+
+def _check_adjustment(entry: Entry, rules: Rules) -> Iterator[Finding]:
+    """It has a reason that the rules know, and somebody else approved a large one."""
+    data, limit = entry.data, rules.approval_above
+    if data.reason_code not in rules.reason_codes:
+        yield Finding("rules", entry.sequence, f"is adjusted for {data.reason_code!r}")
+    alone = data.approver in ("", entry.actor)
+    if limit is not None and abs(entry.points) > limit and alone:
+        yield Finding("rules", entry.sequence, f"more than {limit} points, and nobody approved")
 
 
 def _bonus(bonus_id: str, rules: Rules) -> Bonus | None:
