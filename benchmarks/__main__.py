@@ -18,16 +18,18 @@ import grpc
 from rich.console import Console
 
 from benchmarks.generator import GeneratorFailed
+from benchmarks.pgbench import PgbenchFailed
+from benchmarks.plot import write_plots
 from benchmarks.report import as_dict, as_text
 from benchmarks.run import Options, run
 from benchmarks.setup import SetupFailed
 from benchmarks.system import ProcessFailed
-from benchmarks.workloads import CHECK, FULL, QUICK
+from benchmarks.workloads import CHECK, FULL, GROWTH_MEMBERS, QUICK
 from ledger.store.embedded import EmbeddedServerError
 
 #: columns of the report where no terminal says how wide it is; with those that compare workers
-_WIDTH = 124
-_WIDTH_BY_WORKERS = 137
+_WIDTH = 146
+_WIDTH_BY_WORKERS = 159
 
 BROKEN = 1
 INTERRUPTED = 128 + signal.SIGINT
@@ -41,11 +43,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = Options(
         mode=parsed.mode,
         seed=parsed.seed,
-        members=parsed.members,
+        members=parsed.members or parsed.mode.members,
         generators=parsed.generators,
         workers=parsed.workers,
         connections=parsed.connections,
         parent=parsed.directory,
+        growth_members=parsed.growth_members
+        if parsed.growth_members or not (parsed.growth or parsed.mode.growth)
+        else GROWTH_MEMBERS,
     )
     try:
         with told.status("…", refresh_per_second=1) as status:
@@ -57,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ProcessFailed,
         SetupFailed,
         GeneratorFailed,
+        PgbenchFailed,
         EmbeddedServerError,
         ValueError,
         OSError,
@@ -67,6 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     if parsed.json is not None:
         parsed.json.write_text(json.dumps(as_dict(report), indent=2) + "\n")
+    if parsed.svg is not None:
+        write_plots(report.results, parsed.svg)
     width = _WIDTH_BY_WORKERS if options.workers > 1 else _WIDTH
     console = Console(width=None if sys.stdout.isatty() else width)
     console.print(as_text(report))
@@ -81,8 +89,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     modes = parser.add_mutually_exclusive_group()
     for mode, what in (
-        (QUICK, "under a minute (default)"),
-        (FULL, "a few minutes, steadier figures"),
+        (QUICK, "under two minutes (default)"),
+        (FULL, "under fifteen minutes, steadier figures, and growth"),
         (CHECK, "as short as possible: fails only if something is wrong, its figures say little"),
     ):
         modes.add_argument(
@@ -95,19 +103,33 @@ def _parser() -> argparse.ArgumentParser:
         )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to FILE too")
     parser.add_argument(
+        "--svg", type=Path, metavar="DIR", help="draw throughput.svg and latency.svg in DIR"
+    )
+    parser.add_argument(
+        "--growth",
+        action="store_true",
+        help=f"compare with a ledger of {GROWTH_MEMBERS:,} members with ten entries each, too; "
+        "--full does so anyway",
+    )
+    parser.add_argument(
+        "--growth-members",
+        type=_positive,
+        metavar="N",
+        help="the same with so many members",
+    )
+    parser.add_argument(
         "--seed", type=int, default=1, metavar="N", help="of the load (default: %(default)s)"
     )
     parser.add_argument(
         "--members",
         type=_positive,
-        default=10_000,
         metavar="N",
-        help="members in the program (default: %(default)s)",
+        help=f"members in each program (default: {QUICK.members:,}; {CHECK.members:,} to check)",
     )
     parser.add_argument(
         "--generators",
         type=_positive,
-        default=1,
+        default=2,
         metavar="N",
         help="load generator processes, which share what is in flight (default: %(default)s)",
     )

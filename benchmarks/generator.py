@@ -11,22 +11,22 @@ import asyncio
 import gc
 import multiprocessing
 import signal
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 import uvloop
 
-from benchmarks.calls import Answers, Call, Send, prepare, read, senders
-from benchmarks.shop import Shop
+from benchmarks.answers import Answers
+from benchmarks.calls import senders
+from benchmarks.loops import Loop, Timing
+from benchmarks.requests import Requests
+from benchmarks.shop import Purchase, Shop
 from benchmarks.workloads import Workload
 
-#: a load generator that was refused this often in a job gives it up
-_MAX_FAILURES = 100
 #: to build a job's requests, or to read its answers
 _PATIENCE_SECONDS = 300.0
 
@@ -54,18 +54,10 @@ class Job:
     connections: int
     calls: int
     seconds: float
-
-
-@dataclass(frozen=True)
-class Timing:
-    """When a load generator was at work, and how long each call took."""
-
-    #: on the clock that all processes of the machine share, in seconds
-    began: float
-    ended: float
-    cpu_seconds: float
-    #: from the moment of sending, in nanoseconds, in the order of the answers
-    latencies_ns: list[int]
+    #: calls per second of an open loop
+    rate: float | None = None
+    #: purchases that it may return
+    returnable: tuple[Purchase, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -165,52 +157,22 @@ def _generate(pipe: Connection) -> None:
 
 
 async def _do(job: Job, pipe: Connection) -> None:
-    calls = prepare(job.workload, job.shop, job.program_id, job.currency, job.name, job.calls)
-    kind = job.workload.kind
-    async with senders(kind, job.address, job.connections) as sends:
+    requests = Requests(job.shop, job.program_id, job.currency, job.workload.json)
+    calls = requests.prepare(job.workload, job.name, job.calls, job.returnable)
+    async with senders(job.address, job.workload.json, job.connections) as sends:
         # What was prepared stays; the collector need not look through it again and again.
         gc.collect()
         gc.freeze()
         pipe.send("ready")
         await asyncio.to_thread(pipe.recv)
-        timing, answered = await _closed_loop(sends, calls, job.in_flight, job.seconds)
+        loop = Loop(sends, calls)
+        if job.rate is None:
+            timing = await loop.closed(job.in_flight, job.seconds)
+        else:
+            timing = await loop.open(job.rate, job.name, job.seconds)
         pipe.send(timing)
     answers = Answers()
-    for call, answer in answered:
-        read(kind, call, answer, answers)
+    for call, answer in loop.answered:
+        answers.read(call, answer)
     pipe.send(answers)
     gc.unfreeze()
-
-
-async def _closed_loop(
-    sends: list[Send], calls: list[Call], in_flight: int, seconds: float
-) -> tuple[Timing, list[tuple[Call, Any]]]:
-    """Callers that each send the next call when theirs is answered, until time or calls are up."""
-    remaining = iter(calls)
-    latencies: list[int] = []
-    answered: list[tuple[Call, Any]] = []
-    failures = 0
-    now = time.perf_counter_ns
-    cpu = time.process_time()
-    began = time.monotonic()
-    deadline = now() + int(seconds * 1e9)
-
-    async def caller(send: Send) -> None:
-        nonlocal failures
-        for call in remaining:
-            sent = now()
-            answer: Any
-            try:
-                answer = await send(call.request)
-            except Exception as error:  # whatever it is, it is not the answer that was due
-                answer = error
-                failures += 1
-            came = now()
-            latencies.append(came - sent)
-            answered.append((call, answer))
-            if came >= deadline or failures >= _MAX_FAILURES:
-                return
-
-    await asyncio.gather(*(caller(sends[number % len(sends)]) for number in range(in_flight)))
-    timing = Timing(began, time.monotonic(), time.process_time() - cpu, latencies)
-    return timing, answered

@@ -1,4 +1,4 @@
-"""A run for people, as a table, and for machines, as JSON."""
+"""A run for people, as tables, and for machines, as JSON."""
 
 from __future__ import annotations
 
@@ -12,16 +12,20 @@ from rich.text import Text
 
 from benchmarks.results import Result
 from benchmarks.run import Report
+from benchmarks.summary import grown, milliseconds, storage_line, targets_table
+from benchmarks.targets import targets
 
 #: what others may use before the figures suffer; the kernel's share of our own work is in it
 _QUIET_CORES = 0.2
 
 _NOTE = (
-    "Closed loop: each caller sends when its last call was answered. Every write is on the disk "
-    "before its answer. Load generators, service and PostgreSQL share the machine. × empty: "
-    "commands per second by the calls per second of the empty RPC, with as many in flight "
-    "(BatchWrite: 64). CPU: for each command. Mean batch: commands per transaction. Full: "
-    "with tiers, bonuses and promotions."
+    "Closed loop: each caller sends when its last call was answered. Open loop: calls arrive at "
+    "random, at a share of the peak, and their time counts from when they were to be sent. Every "
+    "write is on the disk before its answer. Load generators, service and PostgreSQL share the "
+    "machine. × empty: commands per second by the calls per second of the empty RPC, with as many "
+    "in flight (pairs, batches and mixed days: 64). × pgb.: by pgbench's transactions. CPU: for "
+    "each command. Mean batch: commands per transaction. Full: with tiers, bonuses and promotions, "
+    "as holds and the mixed day (70 % purchases, 20 % balances, 8 % rewards, 2 % returns)."
 )
 _WORKERS_NOTE = (
     " Workers: service processes, each service with a database of its own; × one: commands per "
@@ -41,7 +45,12 @@ def as_dict(report: Report) -> dict[str, Any]:
         "workers": options.workers,
         "connections": options.connections,
         "machine": asdict(report.machine),
+        "targets": [{**asdict(each), "reached": each.reached} for each in targets(report)],
         "results": [asdict(result) for result in report.results],
+        "storage": asdict(report.storage),
+        "growth": None if report.growth is None else asdict(report.growth),
+        "start_seconds": report.starts,
+        "skipped": report.skipped,
         "audit": asdict(report.audit),
         "faults": report.faults,
     }
@@ -53,7 +62,11 @@ def as_text(report: Report) -> RenderableType:
     return Group(
         _surroundings(report),
         _table(report.results, by_workers),
-        Text(_NOTE + _WORKERS_NOTE * by_workers, style="dim"),
+        Text(_NOTE + _WORKERS_NOTE * by_workers + "\n", style="dim"),
+        *(Text(f"skipped: {what}", style="yellow") for what in report.skipped),
+        storage_line(report),
+        *([] if report.growth is None else [grown(report.growth)]),
+        targets_table(targets(report)),
         _verdict(report),
     )
 
@@ -98,7 +111,14 @@ def _table(results: list[Result], by_workers: bool) -> Table:
     for name in (
         *(("work-\ners", "×\none") if by_workers else ()),
         *("in\nflight", "calls\nper s", "commands\nper s", "p50\nms", "p95\nms", "p99\nms"),
-        *("×\nempty", "CPU µs\nclient", "CPU µs\nservice", "CPU µs\nPostgreSQL", "mean\nbatch"),
+        *(
+            "×\nempty",
+            "×\npgb.",
+            "CPU µs\nclient",
+            "CPU µs\nservice",
+            "CPU µs\nPostgreSQL",
+            "mean\nbatch",
+        ),
     ):
         table.add_column(name, justify="right", no_wrap=True)
     section = ""
@@ -109,13 +129,14 @@ def _table(results: list[Result], by_workers: bool) -> Table:
         table.add_row(
             result.workload,
             *((str(result.workers), _ratio(result.ratio_to_one_worker)) if by_workers else ()),
-            str(result.in_flight),
+            _in_flight(result),
             f"{result.calls_per_second:,.0f}",
             f"{result.commands_per_second:,.0f}",
-            _milliseconds(result.p50_ms),
-            _milliseconds(result.p95_ms),
-            _milliseconds(result.p99_ms),
+            milliseconds(result.p50_ms),
+            milliseconds(result.p95_ms),
+            milliseconds(result.p99_ms),
             _ratio(result.ratio_to_empty),
+            _ratio(result.ratio_to_pgbench),
             f"{result.client_cpu_us:,.0f}",
             f"{result.service_cpu_us:,.0f}",
             f"{result.postgres_cpu_us:,.0f}",
@@ -124,12 +145,14 @@ def _table(results: list[Result], by_workers: bool) -> Table:
     return table
 
 
+def _in_flight(result: Result) -> str:
+    """How many, or of an open loop its share of the peak."""
+    share = result.share_of_peak
+    return str(result.in_flight) if share is None else f"{share:.0%}"
+
+
 def _ratio(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}"
-
-
-def _milliseconds(value: float) -> str:
-    return f"{value:.2f}" if value < 10 else f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
 
 
 def _verdict(report: Report) -> Text:

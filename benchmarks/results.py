@@ -20,6 +20,8 @@ class Usage:
     machine: float
     batches: float
     batched_commands: float
+    #: bytes of the write-ahead log
+    wal: float = 0.0
 
     @property
     def foreign(self) -> float:
@@ -35,6 +37,11 @@ class Result:
     #: processes that served it
     workers: int
     in_flight: int
+    #: calls per second of an open loop, and what share of the peak that is; None: a closed loop
+    offered_per_second: float | None
+    share_of_peak: float | None
+    full_rules: bool
+    json: bool
     commands_per_call: int
     seconds: float
     calls: int
@@ -48,12 +55,17 @@ class Result:
     postgres_cpu_us: float
     #: CPU seconds per second that went to processes which are no part of the run
     foreign_cores: float
+    wal_bytes: float
+    #: redemptions that members had too few points for
+    refused: int
     #: commands per transaction; None where none was written
     average_batch: float | None
     #: empty RPCs in flight in the run it is compared with
     baseline_in_flight: int
     #: its commands per second by the empty RPC's calls per second; None until both are known
     ratio_to_empty: float | None = None
+    #: by pgbench's transactions per second; None until both are known
+    ratio_to_pgbench: float | None = None
     #: by those of a single process; None until both are known
     ratio_to_one_worker: float | None = None
 
@@ -64,7 +76,12 @@ def percentile(ordered: Sequence[int], share: float) -> float:
 
 
 def result_of(
-    workload: Workload, workers: int, seconds: float, latencies_ns: Sequence[int], usage: Usage
+    workload: Workload,
+    workers: int,
+    seconds: float,
+    latencies_ns: Sequence[int],
+    usage: Usage,
+    refused: int = 0,
 ) -> Result:
     """The figures of a workload whose `latencies_ns` are in order."""
     calls = len(latencies_ns)
@@ -80,6 +97,10 @@ def result_of(
         workload=workload.title,
         workers=workers,
         in_flight=workload.in_flight,
+        offered_per_second=None if workload.rate is None else round(workload.rate, 1),
+        share_of_peak=None if workload.rate is None else workload.rate_share,
+        full_rules=workload.full_rules,
+        json=workload.json,
         commands_per_call=workload.commands,
         seconds=round(seconds, 3),
         calls=calls,
@@ -92,6 +113,8 @@ def result_of(
         service_cpu_us=microseconds(usage.service),
         postgres_cpu_us=microseconds(usage.postgres),
         foreign_cores=round(max(0.0, usage.foreign) / seconds, 2),
+        wal_bytes=round(usage.wal / commands, 1),
+        refused=refused,
         average_batch=(round(usage.batched_commands / usage.batches, 1) if usage.batches else None),
         baseline_in_flight=workload.baseline_in_flight,
     )
@@ -99,18 +122,41 @@ def result_of(
 
 def compared(results: Sequence[Result]) -> list[Result]:
     """The results, each with its ratios to others of the same run."""
-    of_one = {(one.workload, one.in_flight): one for one in results if one.workers == 1}
+    closed = [one for one in results if one.offered_per_second is None]
+    of_one = {(one.workload, one.in_flight): one for one in closed if one.workers == 1}
+    pgbench = next((one for one in results if one.workload == Kind.PGBENCH.value), None)
 
     def ratio(result: Result, other: Result | None) -> float | None:
-        if other is None:
-            return None
+        if other is None or result.offered_per_second is not None:
+            return None  # an open loop's rate was chosen
         return round(result.commands_per_second / other.commands_per_second, 3)
+
+    def ratio_to_empty(result: Result) -> float | None:
+        if result is pgbench:
+            return None
+        return ratio(result, of_one.get((Kind.EMPTY.value, result.baseline_in_flight)))
 
     return [
         replace(
             result,
-            ratio_to_empty=ratio(result, of_one.get((Kind.EMPTY.value, result.baseline_in_flight))),
+            ratio_to_empty=ratio_to_empty(result),
+            ratio_to_pgbench=ratio(result, pgbench),
             ratio_to_one_worker=ratio(result, of_one.get((result.workload, result.in_flight))),
         )
         for result in results
     ]
+
+
+def find(results: Sequence[Result], workload: str, in_flight: int) -> Result | None:
+    """The result of a closed loop by its title, of a single service process."""
+    for result in results:
+        same = (result.workload, result.in_flight) == (workload, in_flight)
+        if same and result.workers == 1 and result.offered_per_second is None:
+            return result
+    return None
+
+
+def peak(results: Sequence[Result]) -> float:
+    """The most purchases per second that single calls reached under full rules."""
+    title = f"{Kind.PURCHASE.value} full"
+    return max((one.commands_per_second for one in results if one.workload == title), default=0.0)

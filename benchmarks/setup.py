@@ -24,6 +24,9 @@ from ledger.v1 import (
     rules_pb2,
 )
 
+#: what members of the full program are welcomed with, so that there is something to redeem
+OPENING_POINTS = 5_000
+
 _BATCH = 500
 _TIMEOUT_SECONDS = 60.0
 
@@ -52,9 +55,14 @@ def plain_program(channel: grpc.Channel) -> Program:
 
 
 def full_program(channel: grpc.Channel) -> Program:
-    """The demo's program with tiers, bonuses and promotions, created. Raises grpc.RpcError."""
+    """The demo's program with tiers, bonuses and promotions, created; its members are welcomed
+    with OPENING_POINTS. Raises grpc.RpcError."""
     with as_file(files("ledger") / "demo" / "coffee-shop.yaml") as path:
-        return _create(channel, load(path), None)
+        document = load(path)
+    for bonus in document.rules["bonuses"]:
+        if bonus["on"] == "ENROLLMENT":
+            bonus["points"] = OPENING_POINTS
+    return _create(channel, document, None)
 
 
 def _create(channel: grpc.Channel, document: ProgramDocument, earning: Earning | None) -> Program:

@@ -83,10 +83,12 @@ class Shop:
     time_zone: str
     #: local date of the run; purchases are of the days before
     today: date
+    #: how the members' ids begin
+    prefix: str = "m"
 
     def member_ids(self) -> list[str]:
         """All members, the most frequent first. Their ids tell nothing of how often they come."""
-        ids = [f"m-{number:06d}" for number in range(1, self.members + 1)]
+        ids = [f"{self.prefix}-{number:06d}" for number in range(1, self.members + 1)]
         random.Random(f"{self.seed} members").shuffle(ids)
         return ids
 

@@ -1,4 +1,4 @@
-"""What is measured: a database of its own and the service, or the empty server, as real processes.
+"""What is measured: a database of its own, the service and other servers, as real processes.
 
 Everything lives in a temporary directory and ends with the `with` block, also on errors.
 """
@@ -17,7 +17,12 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import grpc
+import psycopg2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from psycopg2.extensions import make_dsn
 
 from ledger.store import embedded
 from ledger.store.migrate import migrate
@@ -55,10 +60,21 @@ class System:
                     return float(line.split()[1])
         raise KeyError(name)
 
+    def new_database(self, name: str) -> str:
+        """The address of another, empty database on the same server."""
+        connection = psycopg2.connect(self.database_url)
+        try:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(f"CREATE DATABASE {name}")
+        finally:
+            connection.close()
+        return str(make_dsn(self.database_url, dbname=name))
+
 
 @dataclass(frozen=True)
-class EmptyServer:
-    """A server of the empty RPC."""
+class Server:
+    """A server that something is compared with."""
 
     #: host:port
     address: str
@@ -83,11 +99,51 @@ def running_system(parent: Path, workers: int = 1) -> Iterator[System]:
 
 
 @contextlib.contextmanager
-def running_empty_server(directory: Path) -> Iterator[EmptyServer]:
+def running_empty_server(directory: Path) -> Iterator[Server]:
     """A server of the empty RPC that is ready; it logs to a directory. Raises ProcessFailed."""
     command = (sys.executable, "-m", "benchmarks.empty_server")
     with _child(command, _environment(), directory / "empty.log") as (process, address):
-        yield EmptyServer(address, process.pid)
+        yield Server(address, process.pid)
+
+
+@contextlib.contextmanager
+def running_naive_server(system: System, members: int) -> Iterator[Server]:
+    """A server of the naive implementation that is ready, with a database of its own on the same
+    PostgreSQL. Raises ProcessFailed."""
+    dsn = system.new_database("naive")
+    command = (sys.executable, "-m", "benchmarks.naive", dsn, str(members))
+    log = system.directory / "naive.log"
+    with _child(command, _environment(), log) as (process, address):
+        yield Server(address, process.pid)
+
+
+def seconds_to_first_answer(parent: Path, times: int) -> list[float]:
+    """How long `ledger serve` takes from nothing to its first answer over gRPC, each time, where
+    its embedded database exists and is stopped. Raises ProcessFailed."""
+    directory = Path(tempfile.mkdtemp(prefix="bench-", dir=parent))
+    try:
+        directory.chmod(0o755)
+        environment = {
+            **_environment(),
+            "LEDGER_DATA_DIR": str(directory / "data"),
+            "LEDGER_GRPC_ADDRESS": "127.0.0.1:0",
+            "LEDGER_HTTP_ADDRESS": "127.0.0.1:0",
+        }
+        command = (sys.executable, "-m", "ledger", "serve", "--json")
+        taken = []
+        for number in range(times + 1):
+            began = time.monotonic()
+            log = directory / f"start-{number}.log"
+            with _child(command, environment, log) as (_, said):
+                address = json.loads(said)["grpcAddress"]
+                with grpc.insecure_channel(address) as channel:
+                    health: Any = health_pb2_grpc.HealthStub(channel)
+                    health.Check(health_pb2.HealthCheckRequest(), timeout=_START_SECONDS)
+                taken.append(time.monotonic() - began)
+        return taken[1:]  # the first one made the database
+    finally:
+        embedded.stop(directory / "data")
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 @contextlib.contextmanager
