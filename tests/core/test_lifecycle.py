@@ -333,6 +333,9 @@ REQUESTS = [
         change(Ann.GIFT, fingerprint=""), ("group", Ann.GIFT), id="a request without fingerprint"
     ),
     pytest.param(
+        change(Ann.GIFT, fingerprint="", request_id=""), ("group", Ann.GIFT), id="nobody's request"
+    ),
+    pytest.param(
         change(Ann.ENROLLED, fingerprint="", request_id=""),
         ("group", Ann.ENROLLED),
         id="a group that nobody asked for",

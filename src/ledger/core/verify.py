@@ -7,7 +7,7 @@ computed from the entries.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -16,11 +16,15 @@ from ledger.core.chain import GENESIS, entry_hash
 from ledger.core.finding import Finding
 from ledger.core.lifecycle import Lifecycle
 from ledger.core.model import AVAILABLE, HELD, PENDING, Account, Entry, decode_account, encode
+from ledger.core.posting import TIME_ACTOR
 from ledger.core.program import Program
 from ledger.core.verify_rules import check_rules
 from ledger.core.verify_shapes import check_shape
 
 __all__ = ["Finding", "Sealed", "StoredAccount", "Verified", "verify_member"]
+
+#: what the request of another member may post
+_ELSEWHERE: Final = frozenset({"TRANSFER_IN", "BONUS", "DEBT_PAYMENT"})
 
 
 class Sealed(NamedTuple):
@@ -117,15 +121,21 @@ class _Group:
         if entry.cause_sequence != cause:
             detail = f"cause_sequence is {entry.cause_sequence}, the entries before it say {cause}"
             findings.append(Finding("group", entry.sequence, detail))
-        if cause and (entry.request_id or entry.fingerprint or entry.consequences):
-            findings.append(Finding("group", entry.sequence, "is a request within another"))
-        if entry.request_id and not entry.fingerprint:
-            findings.append(Finding("group", entry.sequence, "a request without its fingerprint"))
-        if entry.consequences and not entry.fingerprint:
-            findings.append(Finding("group", entry.sequence, "a group that nobody asked for"))
+        if fault := _fault_of_request(entry):
+            findings.append(Finding("group", entry.sequence, fault))
         if entry.consequences:
             self.cause, self.left = entry.sequence, entry.consequences
         return findings
+
+
+def _fault_of_request(entry: Entry) -> str:
+    """What was asked for has a fingerprint, on the first entry of a request and on no other."""
+    if entry.fingerprint:
+        return "is a request within another" if entry.cause_sequence else ""
+    if entry.request_id or entry.consequences:
+        return "a request without its fingerprint"
+    alone = not entry.cause_sequence and entry.actor != TIME_ACTOR
+    return "nobody asked for it" if alone and entry.kind not in _ELSEWHERE else ""
 
 
 def _check_accounts(entry: Entry) -> list[Finding]:

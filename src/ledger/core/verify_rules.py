@@ -43,7 +43,7 @@ def check_rules(entry: Entry, before: Account, program: Program) -> Iterator[Fin
     if entry.kind in _REDEEMING:
         yield from _check_worth(entry, rules)
     if entry.data.inactivity:
-        yield from _check_inactivity(entry, before, program)
+        yield from _check_inactivity(entry, before, rules, program)
 
 
 def _check_given(entry: Entry, rules: Rules, program: Program) -> Iterator[Finding]:
@@ -131,9 +131,11 @@ def _check_worth(entry: Entry, rules: Rules) -> Iterator[Finding]:
     )
 
 
-def _check_inactivity(entry: Entry, before: Account, program: Program) -> Iterator[Finding]:
+def _check_inactivity(
+    entry: Entry, before: Account, rules: Rules, program: Program
+) -> Iterator[Finding]:
     """A balance expires for want of activity only after as many months as the rules say."""
-    months = program.in_force(entry.effective_time).rules.inactivity_months
+    months = rules.inactivity_months
     active_time = before.active_time or before.enroll_time
     due = None
     if months is not None:
