@@ -46,7 +46,7 @@ def test_all_commands_are_there() -> None:
         "balance",
         "statement",
         "expiring",
-    "explain",
+        "explain",
         "tier",
         "activity",
         "override-tier",
