@@ -54,6 +54,7 @@ class Bench:
         self.answers = {program.program_id: Answers() for program in programs}
         #: of the acknowledged purchases, how many were handed out to be returned
         self._returned = 0
+        self._pgbench_dsn: str | None = None
         #: what was answered outside of the service, and is not in its ledger
         self.elsewhere = Answers()
 
@@ -90,11 +91,14 @@ class Bench:
 
     def measure_pgbench(self, workload: Workload, program: Path) -> Result:
         """Run pgbench in a database of its own on the same server. Raises PgbenchFailed."""
-        dsn = self.system.new_database("pgbench")
-        pgbench.load(program, dsn, self._mode.scale)
+        if self._pgbench_dsn is None:
+            self._pgbench_dsn = self.system.new_database("pgbench")
+            pgbench.load(program, self._pgbench_dsn, self._mode.scale)
         clients, directory = workload.in_flight, self.system.directory
         before = self._usage(workload)
-        outcome = pgbench.measure(program, dsn, clients, self._mode.seconds, directory)
+        outcome = pgbench.measure(
+            program, self._pgbench_dsn, clients, self._mode.seconds, directory
+        )
         after = self._usage(workload)
         measured = Measured(outcome.seconds, outcome.cpu_seconds, outcome.latencies_ns, Answers())
         usage = _between(before, after, measured)

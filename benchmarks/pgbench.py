@@ -19,6 +19,7 @@ import psycopg2
 
 from ledger.store.data_directory import MAJOR_VERSION, EmbeddedServerError, binaries
 
+_LOGS: Final = "pgbench.*"
 _INIT_SECONDS: Final = 300.0
 #: that its threads need to connect, beyond the time it is to run
 _PATIENCE_SECONDS: Final = 60.0
@@ -65,6 +66,8 @@ def load(program: Path, dsn: str, scale: int) -> None:
 
 def measure(program: Path, dsn: str, clients: int, seconds: float, directory: Path) -> Outcome:
     """Run prepared transactions of `clients` connections. Logs to a directory. PgbenchFailed."""
+    for log in directory.glob(_LOGS):
+        log.unlink()
     before = os.times()
     _run(
         [
@@ -93,7 +96,7 @@ def measure(program: Path, dsn: str, clients: int, seconds: float, directory: Pa
 
 def _logged(directory: Path) -> Iterator[tuple[float, float]]:
     """When each transaction ended (seconds), and how long it took (µs)."""
-    for log in directory.glob("pgbench.*"):
+    for log in directory.glob(_LOGS):
         with log.open() as lines:
             for line in lines:
                 # client, transaction, time, script, seconds, microseconds of the second

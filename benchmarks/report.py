@@ -46,6 +46,7 @@ def as_dict(report: Report) -> dict[str, Any]:
         "connections": options.connections,
         "machine": asdict(report.machine),
         "targets": [{**asdict(each), "reached": each.reached} for each in targets(report)],
+        "pairs": [asdict(pair) for pair in report.pairs],
         "results": [asdict(result) for result in report.results],
         "storage": asdict(report.storage),
         "growth": None if report.growth is None else asdict(report.growth),

@@ -70,6 +70,17 @@ class Result:
     ratio_to_one_worker: float | None = None
 
 
+@dataclass(frozen=True)
+class Pair:
+    """A workload against what it is compared with, measured by turns: commands per second by those
+    of the other, the median and in each round."""
+
+    workload: str
+    in_flight: int
+    ratio: float
+    ratios: list[float]
+
+
 def percentile(ordered: Sequence[int], share: float) -> float:
     """The smallest value that `share` of the values do not exceed; `ordered` is not empty."""
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from benchmarks.bench import Bench
 from benchmarks.generator import Generators
 from benchmarks.growth import Growth, measure_growth
 from benchmarks.machine import Machine, describe
-from benchmarks.results import Result, compared, peak
+from benchmarks.results import Pair, Result, compared, peak
 from benchmarks.setup import enroll, full_program, plain_program
 from benchmarks.shop import Shop
 from benchmarks.storage import Storage
@@ -28,9 +28,11 @@ from benchmarks.system import (
     seconds_to_first_answer,
 )
 from benchmarks.workloads import (
-    MEASURED,
+    AFTERWARDS,
     OPEN_LOOP_SHARES,
+    PAIRS,
     WARM_UP,
+    WRITES,
     Kind,
     Mode,
     Workload,
@@ -65,6 +67,7 @@ class Report:
     options: Options
     machine: Machine
     results: list[Result]
+    pairs: list[Pair]
     storage: Storage
     #: None: not measured
     growth: Growth | None
@@ -96,7 +99,8 @@ def run(options: Options, progress: Callable[[str], None]) -> Report:
             benches.append(_bench(stack, options, generators, workers, began, progress))
         system = benches[0].system
         machine = describe(system.directory, system.database_url)
-        results, skipped = _measure(options, benches, progress)
+        measuring = _Measuring(options, benches, progress)
+        measuring.run()
         progress("looking at the disk")
         stored = storage.measure(system.database_url)
         progress("verifying the ledger")
@@ -108,12 +112,13 @@ def run(options: Options, progress: Callable[[str], None]) -> Report:
             began=began,
             options=options,
             machine=machine,
-            results=compared(results),
+            results=measuring.results,
+            pairs=measuring.pairs,
             storage=stored,
             growth=growth,
             starts=starts,
             audit=combined(audits),
-            skipped=skipped,
+            skipped=measuring.skipped,
             faults=[fault for each in faults for fault in each] + (growth.faults if growth else []),
         )
 
@@ -152,32 +157,68 @@ def _bench(
     )
 
 
-def _measure(
-    options: Options, benches: list[Bench], progress: Callable[[str], None]
-) -> tuple[list[Result], list[str]]:
-    """The results of all workloads, and what was skipped."""
-    results: list[Result] = []
-    skipped: list[str] = []
+class _Measuring:
+    """Runs the workloads on every service, one after the other."""
 
-    def measure(workload: Workload) -> None:
-        compared_with = workload.kind in (Kind.EMPTY, Kind.NAIVE, Kind.PGBENCH)
-        for bench in benches[:1] if compared_with else benches:
-            if workload.kind is Kind.PGBENCH:
-                program = pgbench.find()
-                if program is None:
-                    skipped.append(f"{workload.title}: there is no pgbench here")
-                    return
-                result = bench.measure_pgbench(workload, program)
-            else:
-                result = bench.measure(workload)
-            if workload.measured:
-                results.append(result)
+    def __init__(
+        self, options: Options, benches: list[Bench], progress: Callable[[str], None]
+    ) -> None:
+        self._options = options
+        self._benches = benches
+        self._progress = progress
+        self._pgbench = pgbench.find()
+        self._results: list[tuple[Workload, Result]] = []
+        self.pairs: list[Pair] = []
+        self.skipped: list[str] = []
 
-    for workload in (*WARM_UP, *MEASURED):
-        if options.mode.details or not workload.detail:
-            progress(f"{workload.title}, {workload.in_flight} in flight")
-            measure(workload)
-    for share in OPEN_LOOP_SHARES:
-        progress(f"an open loop at {share:.0%} of the peak")
-        measure(open_loop(share, peak(results)))
-    return results, skipped
+    @property
+    def results(self) -> list[Result]:
+        """In the order of a table, with their ratios."""
+        ordered = sorted(self._results, key=lambda each: (each[0].place, each[1].workers))
+        return compared([result for _, result in ordered])
+
+    def run(self) -> None:
+        """Measure everything that the mode asks for."""
+        for workload in WARM_UP:
+            self._each(workload)
+        self._all(WRITES)
+        for baseline, workload in PAIRS:
+            self._pair(baseline, workload)
+        self._all(AFTERWARDS)
+        highest = peak([result for _, result in self._results])
+        for share in OPEN_LOOP_SHARES:
+            self._all([open_loop(share, highest)])
+
+    def _all(self, workloads: Iterable[Workload]) -> None:
+        for workload in workloads:
+            if self._options.mode.details or not workload.detail:
+                self._results += [(workload, result) for result in self._each(workload)]
+
+    def _each(self, workload: Workload, name: str = "") -> list[Result]:
+        """The results of a workload, one for each service that it is measured on."""
+        self._progress(f"{workload.title}, {workload.in_flight} in flight")
+        if workload.kind is Kind.PGBENCH:
+            assert self._pgbench is not None
+            return [self._benches[0].measure_pgbench(workload, self._pgbench)]
+        alone = workload.kind in (Kind.EMPTY, Kind.NAIVE)
+        benches = self._benches[:1] if alone else self._benches
+        return [bench.measure(workload, name=name) for bench in benches]
+
+    def _pair(self, baseline: Workload, workload: Workload) -> None:
+        """Measure both by turns, and keep the round whose ratio is the median."""
+        with_baseline = baseline.kind is not Kind.PGBENCH or self._pgbench is not None
+        if not with_baseline:
+            self.skipped.append(f"{baseline.title}: there is no pgbench here")
+        rounds = []
+        for number in range(self._options.mode.rounds):
+            first = self._each(baseline, f"{baseline.name}-{number}") if with_baseline else []
+            second = self._each(workload, f"{workload.name}-{number}")
+            rate = first[0].commands_per_second if first else 1.0
+            rounds.append((round(second[0].commands_per_second / rate, 3), first, second))
+        ratios = [each[0] for each in rounds]
+        rounds.sort(key=lambda each: each[0])
+        ratio, first, second = rounds[len(rounds) // 2]
+        self._results += [(baseline, result) for result in first]
+        self._results += [(workload, result) for result in second]
+        if with_baseline:
+            self.pairs.append(Pair(workload.title, workload.in_flight, ratio, ratios))

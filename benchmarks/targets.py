@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from benchmarks.results import Result, find
+from benchmarks.results import find
 
 if TYPE_CHECKING:
     from benchmarks.run import Report
@@ -36,13 +35,15 @@ class Target:
 
 def targets(report: Report) -> list[Target]:
     """All targets, with what a run measured."""
-    results = report.results
-    quarter = next((one for one in results if one.share_of_peak == 0.25), None)
+    quarter = next((one for one in report.results if one.share_of_peak == 0.25), None)
     grown = report.growth.compared[0] if report.growth else None
     return [
-        _empty("RecordPurchase full, 256 in flight", results, "RecordPurchase full", 256, 0.60),
-        _pgbench(results),
-        _empty("GetBalance, 64 in flight", results, "GetBalance", 64, 0.75),
+        _pair(
+            *(report, "RecordPurchase full, 256 in flight", "RecordPurchase full", 256),
+            *("× empty RPC", 0.60),
+        ),
+        _pair(report, "BatchWrite of 500", "BatchWrite × 500", 4, "× pgbench", 4.0),
+        _pair(report, "GetBalance, 64 in flight", "GetBalance", 64, "× empty RPC", 0.75),
         Target(
             *("RecordPurchase in a grown ledger", "× a small one", 0.85, False),
             measured=None if grown is None else grown.ratio,
@@ -64,24 +65,16 @@ def targets(report: Report) -> list[Target]:
     ]
 
 
-def _empty(
-    what: str, results: Sequence[Result], workload: str, in_flight: int, limit: float
+def _pair(
+    report: Report, what: str, workload: str, in_flight: int, unit: str, limit: float
 ) -> Target:
-    result = find(results, workload, in_flight)
-    return Target(
-        *(what, "× empty RPC", limit, False),
-        measured=None if result is None else result.ratio_to_empty,
-        detail="" if result is None else f"{result.commands_per_second:,.0f} per s",
-    )
-
-
-def _pgbench(results: Sequence[Result]) -> Target:
-    result = find(results, "BatchWrite × 500", 4)
-    return Target(
-        *("BatchWrite of 500", "× pgbench", 4.0, False),
-        measured=None if result is None else result.ratio_to_pgbench,
-        detail="" if result is None else f"{result.commands_per_second:,.0f} per s",
-    )
+    result = find(report.results, workload, in_flight)
+    pairs = [one for one in report.pairs if (one.workload, one.in_flight) == (workload, in_flight)]
+    if not pairs or result is None:
+        return Target(what, unit, limit, False, None)
+    ratios = " ".join(f"{ratio:.2f}" for ratio in pairs[0].ratios)
+    detail = f"{result.commands_per_second:,.0f} per s; each round: {ratios}"
+    return Target(what, unit, limit, False, pairs[0].ratio, detail)
 
 
 def _verify(report: Report) -> Target:

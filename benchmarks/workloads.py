@@ -78,6 +78,12 @@ class Workload:
             return f"{name}-warm-up"
         return f"{name}-{self.in_flight}" if self.rate is None else f"{name}-{self.rate:.0f}"
 
+    @property
+    def place(self) -> tuple[int, bool, bool, float, int, int]:
+        """Where it stands among others in a table."""
+        kind = list(Kind).index(self.kind)
+        return kind, self.json, self.full_rules, self.rate_share, self.commands, self.in_flight
+
 
 #: calls per second that single calls are prepared for, by how many are in flight
 _EMPTY: Final = {1: 4_000, 16: 12_000, 64: 12_000, 256: 12_000}
@@ -97,21 +103,33 @@ def _single(kind: Kind, rates: dict[int, int], full_rules: bool = False) -> tupl
     )
 
 
-#: The balances under plain rules are read when all purchases under them are in: every answer is
-#: compared with what is then known.
-MEASURED: Final = (
-    *_single(Kind.EMPTY, _EMPTY),
+#: Purchases, before anything else is done with them.
+WRITES: Final = (
+    *_single(Kind.EMPTY, {n: rate for n, rate in _EMPTY.items() if n < 64}),
     *_single(Kind.PURCHASE, _UNARY),
-    *_single(Kind.PURCHASE, _UNARY, full_rules=True),
+    *_single(Kind.PURCHASE, {n: rate for n, rate in _UNARY.items() if n < 256}, full_rules=True),
     Workload(Kind.PURCHASE, 64, 5_000, json=True),
     Workload(Kind.NAIVE, 1, 2_000, baseline_in_flight=1, detail=True),
     Workload(Kind.NAIVE, 64, 5_000),
-    Workload(Kind.PGBENCH, 32, 0),
     Workload(Kind.BATCH, 4, 240, commands=100, detail=True),
-    Workload(Kind.BATCH, 4, 60, commands=500),
     Workload(Kind.BATCH, 4, 240, commands=100, full_rules=True, detail=True),
     Workload(Kind.BATCH, 4, 60, commands=500, full_rules=True),
-    Workload(Kind.BALANCE, 64, 12_000),
+)
+
+#: What matters most, as (what it is compared with, what is measured): several times and by turns,
+#: so that both meet the same machine. The last purchases under plain rules are among them; balances
+#: are read after these, and every answer is compared with what is then known.
+PAIRS: Final = (
+    (
+        Workload(Kind.EMPTY, 256, 12_000, baseline_in_flight=256),
+        Workload(Kind.PURCHASE, 256, 8_000, baseline_in_flight=256, full_rules=True),
+    ),
+    (Workload(Kind.PGBENCH, 32, 0), Workload(Kind.BATCH, 4, 60, commands=500)),
+    (Workload(Kind.EMPTY, 64, 12_000), Workload(Kind.BALANCE, 64, 12_000)),
+)
+
+#: what reads, or needs purchases that were recorded before
+AFTERWARDS: Final = (
     Workload(Kind.BALANCE, 64, 5_000, json=True),
     Workload(Kind.HOLD, 64, 4_000, commands=2, full_rules=True),
     Workload(Kind.MIXED, 64, 8_000, full_rules=True),
@@ -145,12 +163,14 @@ class Mode:
     scale: int
     #: how often the start is timed
     starts: int
+    #: how often pairs are measured
+    rounds: int
     #: whether the workloads that are details are measured, too
     details: bool = True
     #: whether growth is measured without being asked for
     growth: bool = False
 
 
-CHECK: Final = Mode("check", 0.3, 0.1, members=500, scale=1, starts=0, details=False)
-QUICK: Final = Mode("quick", 1.5, 0.5, members=10_000, scale=32, starts=1)
-FULL: Final = Mode("full", 8.0, 2.0, members=10_000, scale=32, starts=3, growth=True)
+CHECK: Final = Mode("check", 0.3, 0.1, members=500, scale=1, starts=0, rounds=1, details=False)
+QUICK: Final = Mode("quick", 1.2, 0.5, members=10_000, scale=32, starts=3, rounds=3)
+FULL: Final = Mode("full", 8.0, 2.0, members=10_000, scale=32, starts=3, rounds=3, growth=True)
