@@ -288,7 +288,8 @@ class MemoryLedger:
         return stored_account(self.accounts[member_id], self.sealed(member_id)[-1].hash)
 
     def verify(self, member_id: str = "ann") -> list[Finding]:
-        return verify_member(self.sealed(member_id), self.stored(member_id)).findings
+        sealed, stored = self.sealed(member_id), self.stored(member_id)
+        return verify_member(sealed, stored, self.program).findings
 
     def trial_balance(self) -> dict[str, int]:
         """Points per ledger account over all journals; they sum to zero."""

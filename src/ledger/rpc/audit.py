@@ -28,7 +28,9 @@ class AuditService:
         stored, journal = await self._engine.run(
             read_member, self._engine.database, (request.program_id, request.member_id)
         )
-        verified = verify_member(journal, stored)
+        # Read after the journal, so that it knows every rules version that an entry names.
+        program = await self._engine.run(self._engine.catalog.refresh, request.program_id)
+        verified = verify_member(journal, stored, program)
         return audit_pb2.VerifyMemberResponse(
             entries=verified.entries,
             head_hash=verified.head_hash,
