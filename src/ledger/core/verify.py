@@ -13,13 +13,13 @@ import msgspec
 
 from ledger.core.apply import JournalCorrupt, apply, check_balances
 from ledger.core.chain import GENESIS, entry_hash
-from ledger.core.finding import Finding
-from ledger.core.lifecycle import Lifecycle
+from ledger.core.checks.finding import Finding
+from ledger.core.checks.lifecycle import Lifecycle
+from ledger.core.checks.rules import check_rules
+from ledger.core.checks.shapes import check_shape
 from ledger.core.model import AVAILABLE, HELD, PENDING, Account, Entry, decode_account, encode
 from ledger.core.posting import TIME_ACTOR
 from ledger.core.program import Program
-from ledger.core.verify_rules import check_rules
-from ledger.core.verify_shapes import check_shape
 
 __all__ = ["Finding", "Sealed", "StoredAccount", "Verified", "verify_member"]
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from ledger.core.finding import Finding
+from ledger.core.checks.finding import Finding
+from ledger.core.checks.holds import Holds
+from ledger.core.checks.lots import check_expiry, check_lots
+from ledger.core.checks.redemptions import Redemptions
+from ledger.core.checks.returns import Returns
 from ledger.core.membership import READ_ONLY
 from ledger.core.model import Account, Entry
 from ledger.core.posting import TIME_ACTOR
-from ledger.core.verify_holds import Holds
-from ledger.core.verify_lots import check_expiry, check_lots
-from ledger.core.verify_redemptions import Redemptions
-from ledger.core.verify_returns import Returns
 
 #: what takes points out at the member's wish
 _SPENDING: Final = frozenset({"HOLD", "REDEMPTION", "TRANSFER_OUT"})

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
-from ledger.core.finding import Finding
+from ledger.core.checks.finding import Finding
 from ledger.core.membership import STATUSES
 from ledger.core.model import (
     ADJUSTMENTS,

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from ledger.core.checks.finding import Finding, compare
 from ledger.core.earning import lot_of
-from ledger.core.finding import Finding, compare
 from ledger.core.instants import local_day, month_end
 from ledger.core.model import Account, Entry
 from ledger.core.program import Program

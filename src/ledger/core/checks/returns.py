@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ledger.core.finding import Finding, compare
+from ledger.core.checks.finding import Finding, compare
 from ledger.core.model import Account, Entry, ReturnData
 
 

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from ledger.core.finding import Finding, compare
+from ledger.core.checks.finding import Finding, compare
+from ledger.core.checks.holds import check_taken, taken_back
 from ledger.core.lots import Taken, last_taken
 from ledger.core.model import Entry, RedemptionData
-from ledger.core.verify_holds import check_taken, taken_back
 
 
 class _Redeemed(NamedTuple):

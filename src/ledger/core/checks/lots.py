@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from ledger.core.finding import Finding
+from ledger.core.checks.finding import Finding
 from ledger.core.instants import DAY
 from ledger.core.model import AVAILABLE, HELD, PENDING, Account, Entry, LotChange
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ledger.core.finding import Finding, compare
+from ledger.core.checks.finding import Finding, compare
+from ledger.core.checks.lots import lives_longer
 from ledger.core.limits import limit_rule
 from ledger.core.model import Account, Entry, HoldData, MarkChange
 from ledger.core.posting import TIME_ACTOR
-from ledger.core.verify_lots import lives_longer
 
 
 class _Held:
