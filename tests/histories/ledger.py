@@ -35,7 +35,7 @@ class Ledger(Protocol):
         """All entries in order, with what time has made due by now whether posted or not."""
 
     def check(self, member_id: str) -> None:
-        """Assert all that must hold within a member's journal and account."""
+        """Assert all that must hold within a member's account and the journal, asked for last."""
 
     def warnings(self, member_id: str) -> dict[Any, int] | None:
         """What a member was warned of by now, as the model tells it; None: it can not be seen."""

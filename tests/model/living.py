@@ -55,6 +55,10 @@ def live_all(program: Program) -> None:
 
 def live(program: Program, member: Member, until: datetime) -> None:
     """Everything that has fallen due by an instant, one after the other."""
+    # As long as nothing is written or published, what has been looked at need not be again.
+    looked = (until, len(member["journal"]), len(program["versions"]))
+    if member["looked"] == looked:
+        return
     year = local_day(until, program["zone"]).year
     while due := [h for h in happenings(program, member, year) if h[0] <= until]:
         first = min(due, key=_when)
@@ -64,6 +68,7 @@ def live(program: Program, member: Member, until: datetime) -> None:
         member["seen"] = max(member["seen"], _when(first))
     member["lived"] = max(member["lived"], until)
     member["seen"] = max(member["seen"], (until, len(ORDER)))
+    member["looked"] = (until, len(member["journal"]), len(program["versions"]))
 
 
 def happenings(program: Program, member: Member, last_year: int) -> Iterator[Happening]:

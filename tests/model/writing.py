@@ -65,6 +65,8 @@ def join(program: Program, request: Request, effective: datetime, version: Versi
         "fadings": [],
         # Points by when they expire, how many days ahead, and whether for want of activity.
         "warnings": {},
+        # What `live` found when it last looked.
+        "looked": None,
         # Up to when time has been lived; what comes of it later was recorded then.
         "lived": now(program),
         # Up to when, and at that instant up to which of ORDER, what only passes has been seen.
