@@ -49,8 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         connections=parsed.connections,
         parent=parsed.directory,
         growth_members=parsed.growth_members
-        if parsed.growth_members or not (parsed.growth or parsed.mode.growth)
-        else GROWTH_MEMBERS,
+        or (GROWTH_MEMBERS if parsed.growth else parsed.mode.growth_members),
     )
     try:
         with told.status("…", refresh_per_second=1) as status:
@@ -108,8 +107,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--growth",
         action="store_true",
-        help=f"compare with a ledger of {GROWTH_MEMBERS:,} members with ten entries each, too; "
-        "--full does so anyway",
+        help=f"compare with a ledger of {GROWTH_MEMBERS:,} members with ten entries each, too, "
+        f"which takes a while to write; --full has {FULL.growth_members:,}",
     )
     parser.add_argument(
         "--growth-members",

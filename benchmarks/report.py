@@ -12,7 +12,7 @@ from rich.text import Text
 
 from benchmarks.results import Result
 from benchmarks.run import Report
-from benchmarks.summary import grown, milliseconds, storage_line, targets_table
+from benchmarks.summary import grown, milliseconds, pieces_line, storage_line, targets_table
 from benchmarks.targets import targets
 
 #: what others may use before the figures suffer; the kernel's share of our own work is in it
@@ -50,6 +50,7 @@ def as_dict(report: Report) -> dict[str, Any]:
         "results": [asdict(result) for result in report.results],
         "storage": asdict(report.storage),
         "growth": None if report.growth is None else asdict(report.growth),
+        "pieces": [asdict(piece) for piece in report.pieces],
         "start_seconds": report.starts,
         "skipped": report.skipped,
         "audit": asdict(report.audit),
@@ -66,6 +67,7 @@ def as_text(report: Report) -> RenderableType:
         Text(_NOTE + _WORKERS_NOTE * by_workers + "\n", style="dim"),
         *(Text(f"skipped: {what}", style="yellow") for what in report.skipped),
         storage_line(report),
+        pieces_line(report.pieces),
         *([] if report.growth is None else [grown(report.growth)]),
         targets_table(targets(report)),
         _verdict(report),

@@ -11,12 +11,13 @@ from zoneinfo import ZoneInfo
 
 import grpc
 
-from benchmarks import pgbench, storage
+from benchmarks import pgbench, pieces, storage
 from benchmarks.audit import Audit, combined
 from benchmarks.bench import Bench
 from benchmarks.generator import Generators
 from benchmarks.growth import Growth, measure_growth
 from benchmarks.machine import Machine, describe
+from benchmarks.pieces import Piece
 from benchmarks.results import Pair, Result, compared, peak
 from benchmarks.setup import enroll, full_program, plain_program
 from benchmarks.shop import Shop
@@ -73,6 +74,8 @@ class Report:
     growth: Growth | None
     #: from nothing to the first answer, in seconds, each time
     starts: list[float]
+    #: of a purchase's processor time in the service
+    pieces: list[Piece]
     audit: Audit
     #: what could not be measured here, and why
     skipped: list[str]
@@ -117,6 +120,7 @@ def run(options: Options, progress: Callable[[str], None]) -> Report:
             storage=stored,
             growth=growth,
             starts=starts,
+            pieces=pieces.measure(options.seed),
             audit=combined(audits),
             skipped=measuring.skipped,
             faults=[fault for each in faults for fault in each] + (growth.faults if growth else []),

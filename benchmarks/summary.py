@@ -14,6 +14,7 @@ from benchmarks.targets import Target
 
 if TYPE_CHECKING:
     from benchmarks.growth import Growth
+    from benchmarks.pieces import Piece
     from benchmarks.run import Report
 
 
@@ -49,6 +50,17 @@ def storage_line(report: Report) -> Text:
     if one is not None:
         text += f"; write-ahead log {one.wal_bytes:,.0f} for each purchase (full, 64 in flight)"
     return Text(text + ".")
+
+
+def pieces_line(pieces: list[Piece]) -> Text:
+    """What a purchase costs by piece."""
+    each = ", ".join(f"{piece.what} {piece.cpu_us:.0f}" for piece in pieces)
+    total = sum(piece.cpu_us for piece in pieces)
+    return Text(
+        f"Of the service's processor time, a purchase under full rules takes {total:,.0f} µs of "
+        f"Python by itself: {each}. "
+        "The rest is gRPC, handing over between threads, and the driver of the database."
+    )
 
 
 def grown(growth: Growth) -> RenderableType:

@@ -136,7 +136,7 @@ AFTERWARDS: Final = (
     Workload(Kind.MIXED, 64, 5_000, full_rules=True, json=True),
 )
 
-#: of a grown ledger, unless told otherwise
+#: of a ledger that has really grown
 GROWTH_MEMBERS: Final = 1_000_000
 
 #: the shares of the peak at which an open loop is tried
@@ -167,10 +167,12 @@ class Mode:
     rounds: int
     #: whether the workloads that are details are measured, too
     details: bool = True
-    #: whether growth is measured without being asked for
-    growth: bool = False
+    #: members of the grown ledger, unless told otherwise; None: growth is not measured
+    growth_members: int | None = None
 
 
 CHECK: Final = Mode("check", 0.3, 0.1, members=500, scale=1, starts=0, rounds=1, details=False)
 QUICK: Final = Mode("quick", 1.0, 0.5, members=10_000, scale=32, starts=3, rounds=3)
-FULL: Final = Mode("full", 8.0, 2.0, members=10_000, scale=32, starts=3, rounds=3, growth=True)
+FULL: Final = Mode(
+    "full", 8.0, 2.0, members=10_000, scale=32, starts=3, rounds=3, growth_members=100_000
+)
