@@ -80,7 +80,7 @@ def measure(seed: int = 1) -> list[Piece]:
         return receipt_message(Receipt(entries=tuple(posting.entries), balance=balance), program)
 
     messages = timed("unpack", points_pb2.RecordPurchaseRequest.FromString, packed)
-    commands = timed("check, command", lambda each: record_purchase(each, program), messages)
+    commands = timed("to a command", lambda each: record_purchase(each, program), messages)
     postings = timed("decide", decided, commands)
     chains = timed("hash", lambda each: chain(bytes(32), each.entries), postings)
     rows = list(zip(postings, chains, strict=True))
