@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from ledger.core.commands import SetMemberStatus
 from tests.memory import PROGRAM, MemoryLedger, at, document
 
@@ -57,7 +55,6 @@ def test_a_version_that_was_never_in_force_does_not_make_a_rule_new() -> None:
     assert given == [at("2026-04-10T00:00+02:00")]
 
 
-@pytest.mark.xfail(strict=True, reason="a balance that was empty ends once more after the gift")
 def test_a_gift_of_the_instant_at_which_a_balance_ends_is_kept() -> None:
     """Balances end before gifts are given: it must not end twice at one instant."""
     birthday = {"id": "birthday", "on": "BIRTHDAY", "points": 200}
@@ -74,7 +71,6 @@ def test_a_gift_of_the_instant_at_which_a_balance_ends_is_kept() -> None:
         assert ledger.accounts["ann"].available == 200
 
 
-@pytest.mark.xfail(strict=True, reason="any change of status counts as the end of a suspension")
 def test_to_earn_only_costs_no_gift_that_a_late_purchase_brings() -> None:
     win_back = {"id": "miss-you", "on": "INACTIVE_DAYS", "n": 3, "points": 25}
     ledger = MemoryLedger(document(bonuses=[win_back]), now="2026-01-10T09:00Z")
@@ -96,7 +92,6 @@ def test_to_earn_only_costs_no_gift_that_a_late_purchase_brings() -> None:
     assert given == [at("2026-01-13T00:00+01:00"), at("2026-01-23T00:00+01:00")]
 
 
-@pytest.mark.xfail(strict=True, reason="warnings look at rules that were not in force yet")
 def test_nobody_is_warned_of_a_rule_before_it_is_in_force() -> None:
     ledger = MemoryLedger(document(expiry={"warn_days": [60]}), now="2026-01-10T09:00Z")
     ledger.enroll()

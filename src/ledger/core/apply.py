@@ -63,8 +63,9 @@ def apply(account: Account, entry: Entry) -> Account:
     if entry.kind in _ACTIVE or data.inactivity:
         _live(after, entry)
     if data.status:
+        if after.status != "ACTIVE" and after.status != "EARN_ONLY":
+            after.resume_time = entry.effective_time
         after.status = data.status
-        after.status_time = entry.effective_time
     if data.day is not None:
         _count_day(after, data.day)
     for change in data.unmarks:

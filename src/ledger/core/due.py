@@ -48,8 +48,8 @@ def settle(posting: Posting, not_before: int | None = None) -> None:
     while True:
         due = posting.account.due_time
         occasion = next_occasion(posting.account, posting.program)
-        fading = inactivity_time(posting.account, posting.program, posting.lived)
-        alarm = next_alarm(posting.account, posting.program, posting.lived, fading)
+        fading = inactivity_time(posting.account, posting.program, posting.faded)
+        alarm = next_alarm(posting.account, posting.program, posting.warned, fading)
         for other in (occasion, alarm):
             if other is not None and (due is None or other.instant < due):
                 due = other.instant
@@ -57,7 +57,7 @@ def settle(posting: Posting, not_before: int | None = None) -> None:
             due = fading
         if due is None or due > posting.now:
             posting.due_time = due
-            posting.lived = max(posting.lived, posting.now)
+            posting.warned = posting.faded = max(posting.warned, posting.now)
             return
         # Points that waited past their own expiry expire when they would have become spendable.
         instant = due if instant is None else max(instant, due)
@@ -66,16 +66,21 @@ def settle(posting: Posting, not_before: int | None = None) -> None:
             or _activate(posting, instant)
             or _expire(posting, instant)
             or (fading is not None and fading <= instant and _fade(posting, fading))
-            or end_tier(posting, instant)
         ):
-            posting.lived = max(posting.lived, instant - 1)
+            posting.warned = max(posting.warned, instant - 1)
+            posting.faded = max(posting.faded, instant - 1)
+            continue
+        # What is given from here on has until the next time that the balance expires.
+        posting.faded = max(posting.faded, due)
+        if end_tier(posting, instant):
+            posting.warned = max(posting.warned, instant - 1)
         elif occasion is not None and occasion.instant == due:
             _celebrate(posting, occasion)
-            posting.lived = max(posting.lived, due - 1)
+            posting.warned = max(posting.warned, due - 1)
         else:
             assert alarm is not None  # nothing else is due
             posting.warnings += alarm.warnings
-            posting.lived = max(posting.lived, due)
+            posting.warned = max(posting.warned, due)
 
 
 def _celebrate(posting: Posting, occasion: Occasion) -> None:
@@ -111,7 +116,7 @@ def _occasion_day(
     """The local day on which a bonus is due to a member next; None: never, as things stand."""
     bonus = dated.bonus
     # What would have been given while nothing could be is not given later.
-    resumed = local_day(account.status_time, zone) if account.status_time else enroll_day
+    resumed = local_day(account.resume_time, zone) if account.resume_time else enroll_day
     if bonus.on == "BIRTHDAY" and not account.birthday:
         return None
     given = account.marked(f"bonus:{bonus.id}")

@@ -369,8 +369,8 @@ class Account(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
     #: who referred this member, until the first visit has settled that
     referrer: str = ""
     enroll_time: int = 0
-    #: when an operator last changed the status (µs)
-    status_time: int = 0
+    #: when a suspension last ended (µs)
+    resume_time: int = 0
     #: latest purchase or redemption, or when the balance expired for want of one (µs)
     active_time: int = 0
     #: when the balance last expired for want of activity (µs), and the sequence of that entry

@@ -80,8 +80,8 @@ class Posting:
         "actor",
         "due_time",
         "entries",
+        "faded",
         "known",
-        "lived",
         "member_id",
         "now",
         "others",
@@ -91,6 +91,7 @@ class Posting:
         "spent",
         "taken",
         "today",
+        "warned",
         "warnings",
     )
 
@@ -108,8 +109,9 @@ class Posting:
         #: the present local day
         self.today = local_day(self.now, context.program.zone)
         self.entries: list[Entry] = []
-        #: what was due before or at this instant (µs) has been seen to: warnings, inactivity
-        self.lived = self.account.create_time
+        #: warnings, and inactivity, of instants up to these (µs) have been seen to
+        self.warned = self.account.create_time
+        self.faded = self.account.create_time
         #: index of the command's first entry
         self.own = 0
         #: when time next has something to post here (µs), once settled; None: never

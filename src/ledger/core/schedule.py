@@ -153,8 +153,17 @@ def _alarms(
             yield instant, Warning(lot.expire_time, days, lot.points)
         if fading is not None and account.available:
             instant = day_start(local_day(fading, zone) - days, zone)
-            if instant > after:
+            if instant > after and instant >= _known_since(program, fading):
                 yield instant, Warning(fading, days, account.available, True)
+
+
+def _known_since(program: Program, fading: int) -> int:
+    """Since when (µs) the rule has held by which a balance expires at an instant."""
+    for rule in program.inactivity:
+        begun = rule.start is None or rule.start <= fading
+        if rule.start is not None and begun and (rule.end is None or fading < rule.end):
+            return rule.start
+    return 0
 
 
 def _next_lot(lots: tuple[Lot, ...], days: int, program: Program, after: int) -> Lot | None:
