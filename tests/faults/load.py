@@ -283,7 +283,7 @@ class Load:
 
     def _remembered(self, refusals: Iterable[Key]) -> set[Key]:
         """Those of the refused requests that are about members who are known."""
-        known = {member_id for member_id, _ in self.receipts}
+        known = {member_id for member_id, _ in list(self.receipts)}
         return {key for key in refusals if key[0] in known}
 
     def _expected_balances(self) -> dict[str, int]:
