@@ -104,8 +104,11 @@ def _what_to_try(addresses: Addresses, program_id: str, member_id: str) -> Rende
         commands = [
             f"{ledger} balance {member}{server}",
             f"{ledger} purchase {member} 12.99{server}",
+            f"{ledger} rewards {member}{server}",
+            *([f"{ledger} redeem {member} --reward free-coffee{server}"] if member_id else []),
             f"{ledger} statement {member}{server}",
-            f"{ledger} tier {member}{server}",
+            f"{ledger} explain {member}{server}",
+            f"{ledger} demo{server}",
         ]
     else:
         commands = [f"{ledger} program apply FILE{server}", f"{ledger} --help"]
