@@ -77,6 +77,8 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
     versions: tuple[RulesVersion, ...]
     #: whether any version looks at what was bought on a day, so that days are to be remembered
     remembers_days: bool = False
+    #: whether any version warns of points that will expire
+    warns: bool = False
     #: how many days back any version may still look for caps
     longest_backdate_days: int = 0
     #: the tiers of every version that has them
@@ -91,6 +93,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
         rules = [version.rules for version in self.versions]
         for name, value in (
             ("remembers_days", any(_looks_at_days(each) for each in rules)),
+            ("warns", any(each.warn_days for each in rules)),
             ("longest_backdate_days", max(each.backdate_days for each in rules)),
             ("all_tiers", tuple(each.tiers for each in rules if each.tiers is not None)),
             ("dated", tuple(_dated(self.versions, self.zone))),

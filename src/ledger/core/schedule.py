@@ -110,7 +110,7 @@ def next_alarm(account: Account, program: Program, lived: int, fading: int | Non
 
     `fading` is when the balance expires for want of activity.
     """
-    if not account.lots:
+    if not program.warns or not account.lots:
         return None
     for version in program.versions[program.in_force(lived).version - 1 :]:
         if version.rules.warn_days:

@@ -163,7 +163,8 @@ class Batch:
             balance=balance_after(own[-1]) if own else balance_of(posting.account, posting.now),
         )
         if command.request_id:
-            repeat = (own[0].fingerprint, msgspec.structs.replace(receipt, replayed=True))
+            again = Receipt(entries=own, balance=receipt.balance, replayed=True)
+            repeat = (own[0].fingerprint, again)
             first_hash = hashes[0][posting.own]
         # From here on nothing can fail.
         for page, page_hashes in zip(pages, hashes, strict=True):

@@ -21,7 +21,7 @@ from ledger.core.commands import (
 )
 from ledger.core.decide import other_member, reward_wanted, subject_sequence
 from ledger.core.errors import LedgerError
-from ledger.core.model import Account, PurchaseRef
+from ledger.core.model import Account, Entry, PurchaseRef
 from ledger.core.posting import Context, Posting, Subject
 from ledger.core.program import Program
 from ledger.store import journal
@@ -69,6 +69,8 @@ class RunningTotals:
 
     def after(self, program_id: str, changes: Mapping[str, int]) -> dict[str, int]:
         """What changes would make of a program's totals. Raises KeyError for one not locked."""
+        if not changes:
+            return {}
         known = self.of(program_id)
         return {name: known[name] + change for name, change in changes.items()}
 
@@ -100,8 +102,10 @@ class World:
         self._purchases: dict[str, dict[str, PurchaseRef]] = {}
         #: receipts that were credited since: (program, purchase, member, sequence)
         self.new_purchases: list[tuple[str, str, str, int]] = []
-        #: entries that commands are about, and all that were appended since
+        #: entries that commands are about, and all that were appended since; none are kept where
+        #: no command of the batch is about an earlier entry
         self._subjects: dict[EntryKey, Subject] = {}
+        self._keeps_subjects = False
         self.budgets = RunningTotals("budgets")
         self.stock = RunningTotals("stock")
 
@@ -122,6 +126,7 @@ class World:
             self._purchases.setdefault(program_id, {})[purchase_id] = reference
         self._load_clocks(cursor)
         others = [c for c in commands if not isinstance(c, _PLAIN)]
+        self._keeps_subjects = bool(others)
         self._load_subjects(cursor, others)
         self.budgets.lock(cursor, self._budget_keys(commands))
         self.stock.lock(cursor, self._stock_keys(others))
@@ -159,18 +164,24 @@ class World:
         self.accounts[key] = page.account
         self.heads[key] = hashes[-1]
         for entry in page.entries:
-            self._subjects[program_id, member_id, entry.sequence] = Subject(entry, None)
-            if entry.subject_sequence:
-                about = (program_id, member_id, entry.subject_sequence)
-                known = self._subjects.get(about)
-                if known is not None:  # else no command of the batch is about it
-                    self._subjects[about] = Subject(known.entry, entry)
+            if self._keeps_subjects:
+                self._keep_subject(member_id, entry)
             if entry.kind == "PURCHASE":
                 reference = PurchaseRef(member_id, entry.sequence)
                 self._purchases.setdefault(program_id, {})[entry.purchase_id] = reference
                 self.new_purchases.append(
                     (program_id, entry.purchase_id, member_id, entry.sequence)
                 )
+
+    def _keep_subject(self, member_id: str, entry: Entry) -> None:
+        """Let commands that come later in the batch find an entry, or that it is about another."""
+        program_id = entry.program_id
+        self._subjects[program_id, member_id, entry.sequence] = Subject(entry, None)
+        if entry.subject_sequence:
+            about = (program_id, member_id, entry.subject_sequence)
+            known = self._subjects.get(about)
+            if known is not None:  # else no command of the batch is about it
+                self._subjects[about] = Subject(known.entry, entry)
 
     def _load_members(self, cursor: Cursor, commands: Sequence[Command]) -> Loaded:
         """The members, requests and receipts that commands name, the members locked."""
