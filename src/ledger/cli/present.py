@@ -16,7 +16,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from ledger.cli.messages import format_money, instant, local, status_name
+from ledger.cli.messages import format_money, local, status_name
 from ledger.cli.values import format_date
 from ledger.v1 import balance_pb2, member_pb2, program_pb2, types_pb2
 
@@ -157,19 +157,10 @@ def expiry_table(
     if schedule.never_expiring_points:
         table.add_row(points(schedule.never_expiring_points), "always", "", "")
     parts: list[RenderableType] = [table if table.row_count else Text("No points.")]
-    if _outlasts(schedule):
+    if schedule.HasField("inactivity_expire_time"):
         last = through(schedule.inactivity_expire_time, zone)
         parts.append(Text(f"Unless something is bought or redeemed through {last}, all ends then."))
     return Group(*parts)
-
-
-def _outlasts(schedule: balance_pb2.GetExpiryScheduleResponse) -> bool:
-    """Whether points are left when the balance expires because nothing was done for long."""
-    if not schedule.HasField("inactivity_expire_time"):
-        return False
-    end = instant(schedule.inactivity_expire_time)
-    lasting = any(instant(item.expire_time) > end for item in schedule.items)
-    return bool(schedule.never_expiring_points) or lasting
 
 
 def _lot_state(item: balance_pb2.GetExpiryScheduleResponse.Item, zone: ZoneInfo) -> Text:

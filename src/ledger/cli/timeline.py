@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ledger.cli import options
 
 if TYPE_CHECKING:
-    from google.protobuf.timestamp_pb2 import Timestamp
     from rich.table import Table
     from rich.text import Text
 
@@ -114,13 +112,16 @@ def _told(moment: Moment) -> Text:
     """The title, and beneath it what the member reads."""
     from rich.text import Text
 
+    from ledger.cli.present import through
+    from ledger.cli.story import ZONE
+
     text = Text(moment.title, "bold")
     lines = [line for line in moment.messages if not line.startswith("Balance ")]
     if not lines:
         lines = [line for entry in moment.entries if (line := _posted(entry))]
     if moment.schedule is not None:
         first = moment.schedule.items[0]
-        until = _last_day(first.expire_time)
+        until = through(first.expire_time, ZONE)
         lines.append(f"{first.points} points can be spent until {until}.")
     if lines:
         text.append("\n" + " ".join(lines), "dim not bold")
@@ -129,6 +130,8 @@ def _told(moment: Moment) -> Text:
 
 def _posted(entry: types_pb2.Entry) -> str:
     """What time has posted, for people."""
+    from ledger.cli.present import through
+    from ledger.cli.story import ZONE
     from ledger.v1 import types_pb2
 
     points = f"{abs(entry.points)} points"
@@ -137,19 +140,10 @@ def _posted(entry: types_pb2.Entry) -> str:
     if entry.kind == types_pb2.ENTRY_KIND_EXPIRY:
         return f"{points} have come to their date."
     if entry.kind == types_pb2.ENTRY_KIND_BONUS:
-        return f"{points}, to be used by {_last_day(entry.lots[0].expire_time)}."
+        return f"{points}, to be used by {through(entry.lots[0].expire_time, ZONE)}."
     if entry.kind == types_pb2.ENTRY_KIND_TIER_CHANGE:
         return "Too few visits of late to hold the tier anew."
     return ""
-
-
-def _last_day(stamp: Timestamp) -> str:
-    """The day before an instant at which something ends."""
-    from ledger.cli.messages import local
-    from ledger.cli.story import ZONE
-    from ledger.cli.values import format_date
-
-    return format_date((local(stamp, ZONE) - timedelta(microseconds=1)).date())
 
 
 def _effects(moment: Moment) -> Text:
