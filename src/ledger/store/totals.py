@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -205,16 +206,19 @@ def _check_budgets(
             given[program, promotion_id] += points
     return [
         Finding(
-            "budget",
-            program,
-            "",
-            0,
-            f"promotion {promotion_id} has drawn {noted.get((program, promotion_id), 0)} on its"
-            f" budget, entries say {given[program, promotion_id]}",
+            "budget", program, "", 0, f"promotion {name} has drawn {spent} on its budget, {said}"
         )
-        for program, promotion_id in sorted(noted.keys() | given.keys())
-        if noted.get((program, promotion_id), 0) != given[program, promotion_id]
+        for program, name, spent, said in _differences(noted, given)
     ]
+
+
+def _differences(
+    noted: Mapping[tuple[str, str], int], said: Counter[tuple[str, str]]
+) -> Iterator[tuple[str, str, int, str]]:
+    """Where a running total is not the sum of what entries say: program, name, total, that sum."""
+    for key in sorted(noted.keys() | said.keys()):
+        if noted.get(key, 0) != said[key]:
+            yield (*key, noted.get(key, 0), f"entries say {said[key]}")
 
 
 def _promotions(document: str) -> list[dict[str, Any]]:
@@ -236,16 +240,8 @@ def _check_stock(
     )
     noted = {(row[0], row[1]): int(row[2]) for row in rows}
     return [
-        Finding(
-            "stock",
-            program,
-            "",
-            0,
-            f"{noted.get((program, reward_id), 0)} units of reward {reward_id} are noted as taken,"
-            f" entries say {taken[program, reward_id]}",
-        )
-        for program, reward_id in sorted(noted.keys() | taken.keys())
-        if noted.get((program, reward_id), 0) != taken[program, reward_id]
+        Finding("stock", program, "", 0, f"{out} units of reward {name} are noted as taken, {said}")
+        for program, name, out, said in _differences(noted, taken)
     ]
 
 
