@@ -133,10 +133,14 @@ _OF_RECEIPTS: Final = frozenset({"PURCHASE", "RETURN"})
 _OTHER_CLOCK: Final = frozenset({"TRANSFER_IN", "DEBT_PAYMENT"})
 
 
+def _unspoken(shape: _Shape) -> list[str]:
+    """The names of what an entry of a shape must not say."""
+    return sorted(set(EntryData.__struct_fields__) - _COMMON - {*shape.needs, *shape.may})
+
+
 def _without(shape: _Shape) -> tuple[Callable[[EntryData], Any], Any]:
     """How to read what an entry of a shape must not say, and how that reads when nothing is."""
-    names = set(EntryData.__struct_fields__) - _COMMON - {*shape.needs, *shape.may}
-    read = attrgetter(*sorted(names))
+    read = attrgetter(*_unspoken(shape))
     return read, read(_NOTHING_SAID)
 
 
@@ -194,11 +198,9 @@ def _faults_of_data(entry: Entry, shape: _Shape) -> Iterator[str]:
     read, absent = _ABSENT[entry.kind]
     if read(data) != absent:
         said = [
-            name
-            for name in set(EntryData.__struct_fields__) - _COMMON - {*shape.needs, *shape.may}
-            if getattr(data, name) != getattr(_NOTHING_SAID, name)
+            name for name in _unspoken(shape) if getattr(data, name) != getattr(_NOTHING_SAID, name)
         ]
-        yield f"speaks of {', '.join(sorted(said))}"
+        yield f"speaks of {', '.join(said)}"
     if data.status and data.status not in STATUSES:
         yield f"there is no status {data.status!r}"
     if entry.kind == "PURCHASE":
