@@ -63,6 +63,8 @@ _WRITES: Final[Mapping[type[Command], Callable[[Posting, Any, Context], None]]] 
 }
 #: what may come from somebody who is no member yet
 _OPENING: Final = (EnrollMember, RecordPurchase)
+_ON_HOLDS: Final = (CaptureHold, ReleaseHold, ExtendHold)
+_SPENDING: Final = (HoldPoints, RedeemPoints)
 #: what may be older than its upload, with points whose date has come meanwhile
 _DATED: Final = (EnrollMember, RecordPurchase, RecordActivity)
 
@@ -111,7 +113,7 @@ def subject_sequence(
     if isinstance(command, RecordReturn):
         own = purchase is not None and purchase.member_id == member_id
         return purchase.sequence if own and purchase is not None else None
-    if isinstance(command, CaptureHold | ReleaseHold | ExtendHold):
+    if isinstance(command, _ON_HOLDS):
         return sequence_of_hold(command.hold_id, program, member_id)
     if isinstance(command, ReverseRedemption):
         return sequence_of_redemption(command.redemption_id, program, member_id)
@@ -120,4 +122,4 @@ def subject_sequence(
 
 def reward_wanted(command: Command) -> str:
     """The reward of which a command may take a unit; empty: of none."""
-    return command.reward_id if isinstance(command, HoldPoints | RedeemPoints) else ""
+    return command.reward_id if isinstance(command, _SPENDING) else ""

@@ -186,8 +186,8 @@ def _post_expiry(
         "EXPIRY",
         -points,
         EntryData(lots=changes, inactivity=inactivity),
-        debit=AVAILABLE if points else "",
-        credit=EXPIRED if points else "",
+        debit=AVAILABLE,
+        credit=EXPIRED,
         effective_time=instant,
         rules_version=posting.program.in_force(instant).version,
     )

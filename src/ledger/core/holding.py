@@ -12,8 +12,8 @@ from ledger.core.errors import (
 )
 from ledger.core.ids import sequence_of_hold
 from ledger.core.instants import format_instant
-from ledger.core.limits import limit_rule
-from ledger.core.lots import Taken, into, out_of, take
+from ledger.core.limits import unmarks
+from ledger.core.lots import into, out_of, take
 from ledger.core.membership import require_allowed
 from ledger.core.model import (
     AVAILABLE,
@@ -22,8 +22,8 @@ from ledger.core.model import (
     EntryData,
     Hold,
     HoldData,
+    Lot,
     LotChange,
-    MarkChange,
     RedemptionData,
 )
 from ledger.core.posting import Context, Posting
@@ -36,20 +36,19 @@ def hold_points(posting: Posting, command: HoldPoints, context: Context) -> None
     require_allowed(posting, command)
     asked = price(posting, reward, command.points, context.taken)
     sequence = posting.account.version + 1
-    ttl = posting.rules_now.rules.hold_ttl if command.ttl is None else command.ttl
     lots = take(posting.account.lots, asked.points)
     posting.post(
         "HOLD",
         -asked.points,
         EntryData(
             lots=(*out_of(lots), *into(lots, hold=sequence)),
-            hold=HoldData(sequence, "OPEN", asked.points, posting.now + ttl),
+            hold=HoldData(sequence, "OPEN", asked.points, _lapse_time(posting, command.ttl)),
             reward_id=command.reward_id,
             units=asked.units,
             marks=asked.marks,
         ),
-        debit=AVAILABLE if asked.points else "",
-        credit=HELD if asked.points else "",
+        debit=AVAILABLE,
+        credit=HELD,
         effective_time=posting.now,
         rules_version=posting.rules_now.version,
         command=command,
@@ -83,8 +82,8 @@ def capture_hold(posting: Posting, command: CaptureHold, context: Context) -> No
             ),
             reward_id=hold.reward_id,
         ),
-        debit=HELD if points else "",
-        credit=REDEEMED if points else "",
+        debit=HELD,
+        credit=REDEEMED,
         effective_time=posting.now,
         rules_version=hold.version,
         subject_sequence=hold.sequence,
@@ -104,8 +103,7 @@ def release_hold(posting: Posting, command: ReleaseHold, context: Context) -> No
 def extend_hold(posting: Posting, command: ExtendHold, context: Context) -> None:
     """Post HOLD again, with the later end and no points."""
     hold = _open_hold(posting, command, command.hold_id, context)
-    ttl = posting.rules_now.rules.hold_ttl if command.ttl is None else command.ttl
-    expire_time = max(hold.expire_time, posting.now + ttl)
+    expire_time = max(hold.expire_time, _lapse_time(posting, command.ttl))
     posting.post(
         "HOLD",
         0,
@@ -118,6 +116,11 @@ def extend_hold(posting: Posting, command: ExtendHold, context: Context) -> None
         subject_sequence=hold.sequence,
         command=command,
     )
+
+
+def _lapse_time(posting: Posting, ttl: int | None) -> int:
+    """When a hold lapses (µs) that is to last so long from now; None: as the rules say."""
+    return posting.now + (posting.rules_now.rules.hold_ttl if ttl is None else ttl)
 
 
 def end_hold(
@@ -137,23 +140,18 @@ def _give_back(
     command: Command | None,
     unused: bool = False,
 ) -> None:
-    lots = [Taken(lot.expire_time, lot.points) for lot in hold.lots]
-    points = sum(lot.points for lot in lots)
-    marks: tuple[MarkChange, ...] = ()
-    if unused and hold.day:
-        marks = (MarkChange(limit_rule(hold.reward_id), hold.day, 0),)
     posting.post(
         "RELEASE",
-        points,
+        sum(lot.points for lot in hold.lots),
         EntryData(
-            lots=(*out_of(lots, hold=hold.sequence), *_returning(posting, hold, lots)),
+            lots=(*out_of(hold.lots, hold=hold.sequence), *_returning(posting, hold)),
             hold=ended,
             reward_id=hold.reward_id,
             units=-hold.units if unused else 0,
-            unmarks=marks,
+            unmarks=unmarks(hold.reward_id, hold.day) if unused else (),
         ),
-        debit=HELD if points else "",
-        credit=AVAILABLE if points else "",
+        debit=HELD,
+        credit=AVAILABLE,
         effective_time=effective_time,
         rules_version=posting.program.in_force(effective_time).version,
         subject_sequence=hold.sequence,
@@ -161,17 +159,16 @@ def _give_back(
     )
 
 
-def _returning(posting: Posting, hold: Hold, lots: list[Taken]) -> tuple[LotChange, ...]:
+def _returning(posting: Posting, hold: Hold) -> tuple[LotChange, ...]:
     """The lots that held points return to. Where the balance expired meanwhile for want of
     activity, theirs is that date too."""
     faded = posting.account.faded_time
     if hold.sequence > posting.account.faded_sequence:
-        return into(lots)
-    earlier = [
-        Taken(faded if lot.expire_time is None else min(lot.expire_time, faded), lot.points)
-        for lot in lots
-    ]
-    return into(earlier)
+        return into(hold.lots)
+    return into(
+        Lot(faded if lot.expire_time is None else min(lot.expire_time, faded), lot.points)
+        for lot in hold.lots
+    )
 
 
 def _open_hold(posting: Posting, command: Command, hold_id: str, context: Context) -> Hold:

@@ -12,6 +12,11 @@ def limit_rule(reward_id: str) -> str:
     return f"reward:{reward_id}"
 
 
+def unmarks(reward_id: str, day: int) -> tuple[MarkChange, ...]:
+    """What takes back that a reward was had on a local day; nothing where no use was counted."""
+    return (MarkChange(limit_rule(reward_id), day, 0),) if day else ()
+
+
 def has_room(account: Account, rule: str, limit: Limit | None, day: int) -> bool:
     """Whether a member may have something once more on a local day."""
     if limit is None:

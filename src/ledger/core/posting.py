@@ -144,7 +144,8 @@ class Posting:
         subject_sequence: int = 0,
         actor: str = TIME_ACTOR,
     ) -> None:
-        """Add an entry; one with a command is part of what that command posts.
+        """Add an entry; one with a command is part of what that command posts. Points move from the
+        debit to the credit account, which are named only where any do.
 
         What it brings pays a debt before anything else can happen to it.
         """
@@ -154,8 +155,8 @@ class Posting:
             sequence=self.account.version + 1,
             kind=kind,
             points=points,
-            debit_account=debit,
-            credit_account=credit,
+            debit_account=debit if points else "",
+            credit_account=credit if points else "",
             subject_sequence=subject_sequence,
             purchase_id=purchase_id,
             rules_version=rules_version,

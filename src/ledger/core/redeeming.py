@@ -8,15 +8,15 @@ from ledger.core.commands import RedeemPoints, ReverseRedemption
 from ledger.core.errors import RedemptionNotFound, ReversalExceedsRedemption
 from ledger.core.ids import sequence_of_redemption
 from ledger.core.instants import day_start
-from ledger.core.limits import limit_rule
-from ledger.core.lots import Taken, into, last_taken, out_of, take
+from ledger.core.limits import unmarks
+from ledger.core.lots import into, last_taken, out_of, take, taken_by
 from ledger.core.membership import require_allowed
 from ledger.core.model import (
     AVAILABLE,
     REDEEMED,
     Entry,
     EntryData,
-    MarkChange,
+    Lot,
     RedemptionData,
 )
 from ledger.core.posting import Context, Posting
@@ -50,8 +50,8 @@ def redeem_points(posting: Posting, command: RedeemPoints, context: Context) -> 
             units=asked.units,
             marks=asked.marks,
         ),
-        debit=AVAILABLE if asked.points else "",
-        credit=REDEEMED if asked.points else "",
+        debit=AVAILABLE,
+        credit=REDEEMED,
         effective_time=effective_time,
         rules_version=posting.rules_now.version,
         command=command,
@@ -74,11 +74,7 @@ def reverse_redemption(posting: Posting, command: ReverseRedemption, context: Co
         )
     given_back = before.reversed_points + points
     full = given_back == before.points
-    taken = [Taken(lot.expire_time, -lot.points) for lot in redeemed.data.lots]
-    back = last_taken(taken, before.reversed_points, points)
-    marks: tuple[MarkChange, ...] = ()
-    if full and before.day:
-        marks = (MarkChange(limit_rule(redeemed.data.reward_id), before.day, 0),)
+    back = last_taken(taken_by(redeemed.data.lots), before.reversed_points, points)
     posting.post(
         "REDEMPTION_REVERSAL",
         points,
@@ -87,10 +83,10 @@ def reverse_redemption(posting: Posting, command: ReverseRedemption, context: Co
             redemption=msgspec.structs.replace(before, reversed_points=given_back, reversed=full),
             reward_id=redeemed.data.reward_id,
             units=-before.units if full else 0,
-            unmarks=marks,
+            unmarks=unmarks(redeemed.data.reward_id, before.day) if full else (),
         ),
-        debit=REDEEMED if points else "",
-        credit=AVAILABLE if points else "",
+        debit=REDEEMED,
+        credit=AVAILABLE,
         effective_time=posting.now,
         rules_version=posting.rules_now.version,
         subject_sequence=redeemed.sequence,
@@ -108,9 +104,9 @@ def _redemption(posting: Posting, command: ReverseRedemption, context: Context) 
     return entry
 
 
-def _restored(posting: Posting, lot: Taken) -> Taken:
+def _restored(posting: Posting, lot: Lot) -> Lot:
     """The lot that points go back to: past its date, they live some days more."""
     days = posting.rules_now.rules.restore_grace_days
     if lot.expire_time is None or lot.expire_time > posting.now or not days:
         return lot
-    return lot._replace(expire_time=day_start(posting.today + days + 1, posting.program.zone))
+    return Lot(day_start(posting.today + days + 1, posting.program.zone), lot.points)

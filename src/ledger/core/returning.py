@@ -16,7 +16,7 @@ from ledger.core.errors import (
     ReturnExceedsPurchase,
 )
 from ledger.core.instants import local_day
-from ledger.core.lots import Taken, out_of, take
+from ledger.core.lots import out_of, take
 from ledger.core.membership import require_allowed
 from ledger.core.model import (
     AVAILABLE,
@@ -52,9 +52,7 @@ class _Shares:
             if part and (lot.activate_time, lot.expire_time) in waiting:
                 self.pending.append(_out_of_pending(lot, part))
                 left -= part
-        self.available: list[Taken] = take(
-            account.lots, left, first={lot.expire_time for lot in lots}
-        )
+        self.available = take(account.lots, left, first={lot.expire_time for lot in lots})
         self.pending_points = -sum(change.points for change in self.pending)
         self.available_points = sum(lot.points for lot in self.available)
         #: what is missing
@@ -113,7 +111,7 @@ def record_return(posting: Posting, command: RecordReturn, context: Context) -> 
             -taken,
             page,
             debit=source,
-            credit=ISSUANCE if taken else "",
+            credit=ISSUANCE,
             effective_time=effective_time,
             rules_version=posting.rules_now.version,
             command=command,
@@ -152,13 +150,13 @@ def _returned(
         purchase.sequence,
         before.amount + amount,
         returned,
-        purchase.points if full else _share(purchase, returned),
+        purchase.points if full else share(purchase, returned),
         full,
         lines,
     )
 
 
-def _share(purchase: Entry, returned: int) -> int:
+def share(purchase: Entry, returned: int) -> int:
     """Points that so many returned minor units of what had earned stand for.
 
     Bonuses go only with the whole purchase; what a cap has cut was cut of them first.

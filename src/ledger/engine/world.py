@@ -237,7 +237,8 @@ class World:
                 reward_id = subject.entry.data.reward_id if subject is not None else ""
             if reward_id:
                 wanted.add((command.program_id, reward_id))
-        keys = {key for key in wanted if _ever_stocked(self._known_program(key[0]), key[1])}
+        # Units may be out of a reward that has a stock in any rules version.
+        keys = {key for key in wanted if key[1] in self._known_program(key[0]).stocked}
         asked = {member_key(command) for command in commands}
         for key, account in self.accounts.items():
             if account.holds:
@@ -282,9 +283,3 @@ def _others(commands: Sequence[Command], loaded: Loaded) -> set[MemberKey]:
         if other:
             others.add((command.program_id, other))
     return others
-
-
-def _ever_stocked(program: Program, reward_id: str) -> bool:
-    """Whether a reward has a stock in any rules version: units of it may be out."""
-    rewards = [version.rules.reward(reward_id) for version in program.versions]
-    return any(reward is not None and reward.stock is not None for reward in rewards)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ledger.core.checks.finding import Finding, compare
-from ledger.core.checks.lots import lives_longer
+from ledger.core.checks.lots import both_sides, lives_longer
 from ledger.core.limits import limit_rule
 from ledger.core.model import Account, Entry, HoldData, MarkChange
 from ledger.core.posting import TIME_ACTOR
@@ -146,9 +146,7 @@ class Holds:
             ("units", entry.data.units, units),
             ("unmarks", entry.data.unmarks, unmarks),
         )
-        lots = entry.data.lots
-        given = [(change.expire_time, -change.points) for change in lots if change.points < 0]
-        taken = [(change.expire_time, change.points) for change in lots if change.points > 0]
+        given, taken = both_sides(entry.data.lots)
         if made.sequence < after.faded_sequence:  # the balance expired meanwhile, and this with it
             faded = after.faded_time
             given = [(faded if date is None else min(date, faded), part) for date, part in given]

@@ -3,7 +3,7 @@ date."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from ledger.core.checks.finding import Finding
@@ -55,6 +55,16 @@ def account_of(change: LotChange) -> str:
     return AVAILABLE if change.activate_time is None else PENDING
 
 
+def both_sides(
+    lots: Iterable[LotChange],
+) -> tuple[list[tuple[int | None, int]], list[tuple[int | None, int]]]:
+    """Dates and points of what changes take out of lots, and of what they put into others."""
+    return (
+        [(change.expire_time, -change.points) for change in lots if change.points < 0],
+        [(change.expire_time, change.points) for change in lots if change.points > 0],
+    )
+
+
 def lives_longer(expire_time: int | None, than: int | None) -> bool:
     """Whether points with one date live longer than those with another."""
     return than is not None and (expire_time is None or expire_time > than)
@@ -99,8 +109,7 @@ def _check_spent(entry: Entry, after: Account) -> Iterator[Finding]:
 def _check_moved(entry: Entry) -> Iterator[Finding]:
     """Points that are held or become spendable keep their dates."""
     lots = entry.data.lots
-    given = [(change.expire_time, -change.points) for change in lots if change.points < 0]
-    taken = [(change.expire_time, change.points) for change in lots if change.points > 0]
+    given, taken = both_sides(lots)
     if given != taken:
         yield Finding("lots", entry.sequence, f"moves points that live until {given} to {taken}")
     for change in lots:

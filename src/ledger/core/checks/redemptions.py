@@ -9,8 +9,8 @@ import msgspec
 
 from ledger.core.checks.finding import Finding, compare
 from ledger.core.checks.holds import check_taken, taken_back
-from ledger.core.lots import Taken, last_taken
-from ledger.core.model import Entry, RedemptionData
+from ledger.core.lots import last_taken, taken_by
+from ledger.core.model import Entry, Lot, RedemptionData
 
 
 class _Redeemed(NamedTuple):
@@ -71,9 +71,8 @@ class Redemptions:
             ("units", entry.data.units, -took.data.units if full else 0),
             ("unmarks", entry.data.unmarks, taken_back(took) if full else ()),
         )
-        taken = [Taken(change.expire_time, -change.points) for change in redeemed.data.lots]
-        back = last_taken(taken, before.reversed_points, entry.points)
-        lots = [Taken(change.expire_time, change.points) for change in entry.data.lots]
+        back = last_taken(taken_by(redeemed.data.lots), before.reversed_points, entry.points)
+        lots = [Lot(change.expire_time, change.points) for change in entry.data.lots]
         fits = len(lots) == len(back) and all(
             _restores(lot, due, entry.create_time) for lot, due in zip(lots, back, strict=True)
         )
@@ -82,7 +81,7 @@ class Redemptions:
             yield Finding("redemptions", entry.sequence, detail)
 
 
-def _restores(lot: Taken, taken: Taken, now: int) -> bool:
+def _restores(lot: Lot, taken: Lot, now: int) -> bool:
     """Whether points are back where they came from; past their date they may live longer."""
     if lot == taken:
         return True

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ledger.core.checks.finding import Finding, compare
 from ledger.core.model import Account, Entry, ReturnData
+from ledger.core.returning import share
 
 
 class _Open:
@@ -60,7 +61,7 @@ class Returns:
             yield Finding("returns", entry.sequence, "all of the purchase was returned before")
         data, bought = entry.data, purchase.data.amount or 0
         full = told.amount == bought
-        points = purchase.points if full else _share(purchase, told.eligible)
+        points = purchase.points if full else share(purchase, told.eligible)
         yield from compare(
             "returns",
             entry.sequence,
@@ -135,20 +136,3 @@ def _check_amounts(
         and -int(told.full) <= day.visits <= 0
     ):
         yield Finding("returns", entry.sequence, f"takes from its day what it did not bring: {day}")
-
-
-def _share(purchase: Entry, returned: int) -> int:
-    """Points of a purchase that so many minor units stand for, of those that had earned.
-
-    A bonus goes only with all of it, and what a cap has cut was cut of the bonuses first.
-    """
-    earning = purchase.data.eligible or 0
-    if not earning:
-        return 0
-    bonuses = cut = 0
-    for line in purchase.data.breakdown:
-        if line.rule.startswith("bonus:"):
-            bonuses += line.points
-        elif line.rule.startswith("cap:"):
-            cut -= line.points
-    return (purchase.points - max(0, bonuses - cut)) * returned // earning
