@@ -15,9 +15,11 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from ledger.cli.connection import TRIES, Failure, connect, retry_delay_seconds
+from ledger.cli.connection import connect
 from ledger.cli.failure import NO_ANSWER, REFUSED, CommandFailed
 from ledger.cli.requests import telling_request_id
+from ledger.client.connection import TRIES, retry_delay_seconds
+from ledger.client.errors import error_of
 from ledger.v1 import balance_pb2, balance_pb2_grpc, types_pb2
 from tests.cli.conftest import Cli
 
@@ -146,9 +148,9 @@ def test_a_hundred_violations_arrive() -> None:
 
 
 def test_delays_have_full_jitter_after_what_the_server_asks_for() -> None:
-    plain = Failure(status(code_pb2.UNAVAILABLE))
+    plain = error_of(status(code_pb2.UNAVAILABLE))
     retry = error_details_pb2.RetryInfo(retry_delay=Duration(seconds=1))
-    asking = Failure(status(code_pb2.UNAVAILABLE, "", retry))
+    asking = error_of(status(code_pb2.UNAVAILABLE, "", retry))
 
     for attempt, most in ((1, 0.1), (2, 0.2), (3, 0.4), (20, 2.0)):
         delays = [retry_delay_seconds(attempt, plain) for _ in range(200)]

@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from ledger.cli.connection import TRIES, Connection, Failure, currency_of, retry_delay_seconds
+from ledger.cli.connection import Connection, command_failed, currency_of
 from ledger.cli.failure import CommandFailed
 from ledger.cli.messages import instant, money, timestamp
 from ledger.cli.purchases_csv import Purchase, by_day
+from ledger.client.connection import TRIES, retry_delay_seconds
+from ledger.client.errors import LedgerError, NoAnswer, error_of
 from ledger.v1 import member_pb2, points_pb2, program_pb2, types_pb2
 
 #: a batch, or a clock that has a whole program to settle, takes longer than one write
@@ -111,7 +113,7 @@ class Upload:
         self._clock = instant(program.clock_time) if move_clock else None
         self._batch = batch
         self._unseen: set[str] | None = set() if enroll else None
-        self._not_enrolled: dict[str, Failure] = {}
+        self._not_enrolled: dict[str, LedgerError] = {}
         self._progress = progress
 
     def run(self, purchases: list[Purchase], until: int | None) -> Outcome:
@@ -202,21 +204,21 @@ class Upload:
                 BATCH_TIMEOUT_SECONDS,
             )
             again: list[_Item] = []
-            last: Failure | None = None
+            last: LedgerError | None = None
             for item, result in zip(items, response.results, strict=True):
                 if result.WhichOneof("outcome") == "receipt":
                     self._count(item, result.receipt)
                     continue
-                failure = Failure(result.error)
-                if failure.code in ("UNAVAILABLE", "DEADLINE_EXCEEDED"):
+                error = error_of(result.error)
+                if isinstance(error, NoAnswer):
                     again.append(item)
-                    last = failure
+                    last = error
                 else:
-                    self._refuse(item, failure)
+                    self._refuse(item, error)
             if last is None:
                 return
             if attempt == TRIES:
-                raise last.as_command_failed(self._connection.address)
+                raise command_failed(last, self._connection.address)
             time.sleep(retry_delay_seconds(attempt, last))
             items = again
 
@@ -234,19 +236,19 @@ class Upload:
             self.outcome.replayed += receipt.replayed
             self._purchase_done()
 
-    def _refuse(self, item: _Item, failure: Failure) -> None:
+    def _refuse(self, item: _Item, error: LedgerError) -> None:
         message, purchase = item
         if not message.HasField("record_purchase"):
             # Enrolled before, in whatever way; or else its purchases are refused, and tell why.
-            if failure.reason not in ("MEMBER_ALREADY_ENROLLED", "REQUEST_ID_REUSED"):
-                self._not_enrolled[purchase.member_id] = failure
+            if error.reason not in ("MEMBER_ALREADY_ENROLLED", "REQUEST_ID_REUSED"):
+                self._not_enrolled[purchase.member_id] = error
             return
-        if failure.reason == "MEMBER_NOT_FOUND":
-            failure = self._not_enrolled.get(purchase.member_id, failure)
-        refusals = self.outcome.refusals.setdefault(failure.reason or failure.code, Refusals())
+        if error.reason == "MEMBER_NOT_FOUND":
+            error = self._not_enrolled.get(purchase.member_id, error)
+        refusals = self.outcome.refusals.setdefault(error.reason or error.code, Refusals())
         refusals.count += 1
         if len(refusals.examples) < _EXAMPLES:
-            refusals.examples.append((purchase, failure.message))
+            refusals.examples.append((purchase, error.message))
         self._purchase_done()
 
     def _purchase_done(self) -> None:

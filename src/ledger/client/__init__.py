@@ -1,0 +1,1 @@
+"""The client of a ledger, for tills and the back ends of shops."""
