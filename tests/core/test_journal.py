@@ -14,6 +14,7 @@ from ledger.core.apply import JournalCorrupt, apply, fold
 from ledger.core.chain import GENESIS, canonical_form, chain, entry_hash
 from ledger.core.model import (
     Account,
+    DayUse,
     Entry,
     HoldData,
     LotChange,
@@ -159,6 +160,7 @@ OTHER_DATA = {
     "day": None,
     "marks": (MarkChange("bonus:survey", 85, 1),),
     "unmarks": (MarkChange("bonus:survey", 80, 1),),
+    "counted": DayUse(68, 1, 67),
     "hold": HoldData(79, "OPEN", 78, 77),
     "redemption": RedemptionData(76, 75),
     "reward_id": "mug",

@@ -9,7 +9,7 @@ import pytest
 
 from ledger.core.instants import DAY, SECOND
 from ledger.core.model import MAX_POINTS
-from ledger.core.rules import Bonus, read_rules
+from ledger.core.rules import Bonus, DailyLimit, read_rules
 from tests.core.documents import FULL, RATE, faults
 from tests.memory import document
 
@@ -23,13 +23,14 @@ def test_a_document_need_not_say_much() -> None:
     assert (rules.value, rules.auto_enroll) == (None, False)
     assert (rules.inactivity_months, rules.warn_days) == (None, ())
     assert (rules.minimum_points, rules.hold_ttl, rules.restore_grace_days) == (1, 900 * SECOND, 30)
+    assert (rules.redemption_limit, rules.transfer_limit) == (None, None)
     assert (rules.shortfall, rules.approval_above) == ("DEBT", None)
     assert (rules.reason_codes, rules.rewards) == (("goodwill", "correction"), ())
 
 
 @pytest.mark.parametrize("empty", [{}, None])
 def test_a_section_that_says_nothing_is_as_good_as_none(empty: object) -> None:
-    names = ("visits", "expiry", "redemption", "returns", "members", "adjustments")
+    names = ("visits", "expiry", "redemption", "transfers", "returns", "members", "adjustments")
     rules = {**document(bonuses=None, rewards=[]), **dict.fromkeys(names, empty)}
     assert read_rules(rules, "EUR") == read_rules(document(), "EUR")
 
@@ -60,7 +61,9 @@ def test_a_document_may_say_everything() -> None:
                 "minimum_points": "250",
                 "hold_ttl_seconds": 28 * 86_400,
                 "restore_grace_days": 0,
+                "per_day": {"count": "3", "points": 500},
             },
+            "transfers": {"per_day": {"points": 1}},
             "returns": {"shortfall": "FORGIVE"},
             "members": {"auto_enroll": True},
             "adjustments": {"approval_above": 0, "reason_codes": ["late_delivery", "4-eyes"]},
@@ -76,6 +79,8 @@ def test_a_document_may_say_everything() -> None:
     assert rules.bonuses == (Bonus("welcome", "ENROLLMENT", 50, 0),)
     assert (rules.inactivity_months, rules.warn_days) == (18, (30, 7, 1))
     assert (rules.minimum_points, rules.hold_ttl, rules.restore_grace_days) == (250, 28 * DAY, 0)
+    assert rules.redemption_limit == DailyLimit(3, 500)
+    assert rules.transfer_limit == DailyLimit(None, 1)
     assert (rules.shortfall, rules.approval_above) == ("FORGIVE", 0)
     assert rules.reason_codes == ("late_delivery", "4-eyes")
 
@@ -155,6 +160,29 @@ def test_a_document_may_say_everything() -> None:
             "redemption.restore_grace_days",
             "from 0 to 3660",
         ),
+        (
+            document(redemption={"per_day": {"count": 0}}),
+            "redemption.per_day.count",
+            "from 1 to 1000000",
+        ),
+        (
+            document(redemption={"per_day": {"points": 0}}),
+            "redemption.per_day.points",
+            "from 1 to",
+        ),
+        (document(redemption={"per_day": {}}), "redemption.per_day", "count, points or both"),
+        (document(redemption={"per_day": 5}), "redemption.per_day", "must be a section"),
+        (
+            document(transfers={"per_day": {"count": 1, "times": 1}}),
+            "transfers.per_day.times",
+            "known are: count, points",
+        ),
+        (
+            document(transfers={"per_day": {"count": 1_000_001}}),
+            "transfers.per_day.count",
+            "from 1 to 1000000",
+        ),
+        (document(transfers={"per_week": {}}), "transfers.per_week", "known are: per_day"),
         (document(adjustments={"approval_above": -1}), "adjustments.approval_above", "from 0 to"),
         (
             document(adjustments={"approval_above": MAX_POINTS + 1}),

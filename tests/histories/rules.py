@@ -126,6 +126,12 @@ def rewards(draw: st.DrawFn, levels: list[str]) -> list[Rules]:
     return found
 
 
+#: what one member may spend in a day: at most so often, so many points, or both
+DAILY = st.fixed_dictionaries({}, optional={"count": st.integers(1, 3)}).flatmap(
+    lambda limit: st.sampled_from([{**limit, "points": 30}, {**limit, "points": 150}, limit])
+)
+
+
 @st.composite
 def spending(draw: st.DrawFn) -> Rules:
     """What becomes of points: the sections about expiry, redemption, returns and adjustments."""
@@ -149,9 +155,11 @@ def spending(draw: st.DrawFn) -> Rules:
                     "minimum_points": st.sampled_from([1, 5, 20]),
                     "hold_ttl_seconds": st.sampled_from([1, 3_600, 86_400 * 28]),
                     "restore_grace_days": st.sampled_from([0, 1, 30]),
+                    "per_day": DAILY.filter(bool),
                 },
             )
         ),
+        "transfers": draw(st.just({}) | DAILY.filter(bool).map(lambda limit: {"per_day": limit})),
         "returns": {"shortfall": draw(st.sampled_from(["DEBT", "DEBT", "FORGIVE", "REFUSE"]))},
         "adjustments": draw(
             st.fixed_dictionaries(

@@ -42,6 +42,8 @@ REMEMBERED = (
     "REWARD_OUT_OF_STOCK",
     "REWARD_LIMIT_REACHED",
     "BELOW_MINIMUM",
+    "REDEMPTION_LIMIT_REACHED",
+    "TRANSFER_LIMIT_REACHED",
     "APPROVAL_REQUIRED",
 )
 #: What members may not do who may only earn.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -63,6 +64,14 @@ def has_room(limit: dict[str, int] | None, given: list[date], day: date) -> bool
         sum(first <= one < first + timedelta(limit["days"]) for one in given) < limit["count"]
         for first in runs
     )
+
+
+def within(limit: dict[str, int] | None, spent: list[int]) -> bool:
+    """Whether what was spent on one day, each time so many points, is what the limit allows."""
+    if not limit:
+        return True
+    most = math.inf
+    return len(spent) <= limit.get("count", most) and sum(spent) <= limit.get("points", most)
 
 
 def among(one: str, those: list[str] | None) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
@@ -33,6 +33,7 @@ from tests.model.rules import (
     rank,
     redemption,
     reward,
+    within,
 )
 
 Request = dict[str, Any]
@@ -43,6 +44,27 @@ Request = dict[str, Any]
 
 def why_no_redemption(program: Program, member: Member, request: Request) -> str | None:
     """Why points or a reward can not be had now."""
+    return _why_not_at_all(program, member, request) or _why_not_today(program, member, request)
+
+
+def _why_not_today(program: Program, member: Member, request: Request) -> str | None:
+    """Whether what the day has seen so far leaves room: what is held, and what was redeemed and
+    not given back. Only what was asked for under a limit counts."""
+    rules = in_force(program, now(program))["rules"]
+    today = local_day(now(program), program["zone"])
+    wanted = reward(rules, request.get("reward_id", ""))
+    spent = [h["points"] for h in member["holds"] if h["limited"] == today and h["state"] == "OPEN"]
+    spent += [
+        made["points"] - sum(made["reversals"])
+        for made in member["redemptions"]
+        if made["limited"] == today and not made["given_back"]
+    ]
+    spent.append(wanted["points"] if wanted else request["points"])
+    fits = within(redemption(rules).get("per_day"), spent)
+    return None if fits else "REDEMPTION_LIMIT_REACHED"
+
+
+def _why_not_at_all(program: Program, member: Member, request: Request) -> str | None:
     rules = in_force(program, now(program))["rules"]
     wanted = reward(rules, request.get("reward_id", ""))
     points = wanted["points"] if wanted else request["points"]
@@ -120,6 +142,7 @@ def hold(program: Program, member: Member, request: Request) -> None:
         "expires": _lapses(program, request),
         "state": "OPEN",
         "captured": 0,
+        "limited": _limited(program),
         # How often the balance had expired for want of activity when it was made.
         "faded": len(member["fadings"]),
     }
@@ -141,6 +164,7 @@ def capture(program: Program, member: Member, request: Request) -> None:
     points = made["points"] if request.get("points") is None else request["points"]
     made.update(state="CAPTURED", captured=points)
     spent = _redemption(program, member, points, made["use"], made["version"])
+    spent["limited"] = made["limited"]
     taken = take(member, soonest(member, HELD, hold=made["hold_id"]), points)
     moves = put(program, taken, REDEEMED, instant, redemption=spent["redemption_id"])
     member["active"].append(instant)
@@ -174,6 +198,7 @@ def redeem(program: Program, member: Member, request: Request, effective: dateti
     version = in_force(program, now(program))
     points, use = _asked(program, member, request)
     spent = _redemption(program, member, points, use, version)
+    spent["limited"] = _limited(program)
     taken = take(member, soonest(member, AVAILABLE), points)
     moves = put(program, taken, REDEEMED, effective, redemption=spent["redemption_id"])
     member["active"].append(effective)
@@ -222,6 +247,12 @@ def _asked(program: Program, member: Member, request: Request) -> tuple[int, Any
     }
     member["uses"].append(use)
     return wanted["points"], use
+
+
+def _limited(program: Program) -> date | None:
+    """The day that redemptions count towards, where the rules have a limit for it."""
+    limit = redemption(in_force(program, now(program))["rules"]).get("per_day")
+    return local_day(now(program), program["zone"]) if limit else None
 
 
 def _lapses(program: Program, request: Request) -> datetime:

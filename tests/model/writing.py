@@ -27,7 +27,7 @@ from tests.model.points import (
     take,
 )
 from tests.model.returns import forget, lasting
-from tests.model.rules import DEFAULT_REASON_CODES, bonuses, has_room, in_force
+from tests.model.rules import DEFAULT_REASON_CODES, bonuses, has_room, in_force, within
 from tests.model.tiers import give_first_tier, judge
 
 Request = dict[str, Any]
@@ -47,6 +47,8 @@ def join(program: Program, request: Request, effective: datetime, version: Versi
         "activities": [],
         "holds": [],
         "redemptions": [],
+        # (day, points) of those under rules with a limit.
+        "transfers": [],
         # Rewards had: which, on which day, whether a unit of stock was taken, whether it counts
         # towards its limit, whether it was given back.
         "uses": [],
@@ -215,12 +217,19 @@ def why_no_transfer(program: Program, member: Member, request: Request) -> str |
     other = program["members"][request["to_member_id"]]
     if status(other) in ("SUSPENDED", "CLOSED"):
         return "MEMBER_NOT_ACTIVE"
-    return "INSUFFICIENT_POINTS" if request["points"] > available(member) else None
+    if request["points"] > available(member):
+        return "INSUFFICIENT_POINTS"
+    limit = (in_force(program, now(program))["rules"].get("transfers") or {}).get("per_day")
+    today = local_day(now(program), program["zone"])
+    spent = [points for day, points in member["transfers"] if day == today]
+    return None if within(limit, [*spent, request["points"]]) else "TRANSFER_LIMIT_REACHED"
 
 
 def transfer(program: Program, member: Member, request: Request) -> None:
     version, instant, points = in_force(program, now(program)), now(program), request["points"]
     other = program["members"][request["to_member_id"]]
+    if (version["rules"].get("transfers") or {}).get("per_day"):
+        member["transfers"].append((local_day(instant, program["zone"]), points))
     taken = take(member, soonest(member, AVAILABLE), points)
     dates = [(parcel["points"], ends(parcel)) for parcel in taken]
     moves = put(program, taken, TRANSFERS, instant)

@@ -130,6 +130,37 @@ def test_a_balance_is_spent_once(shop: Shop, opened: str, ways: list[str]) -> No
     assert (left.available_points, left.held_points) == (10, 30 * held)
 
 
+@pytest.mark.parametrize(
+    ("limit", "points", "allowed"),
+    [({"count": 1}, 5, 1), ({"count": 7, "points": 500}, 5, 7), ({"points": 99}, 10, 9)],
+)
+def test_a_member_redeems_no_more_than_a_day_allows(
+    shop: Shop, opened: str, limit: dict[str, int], points: int, allowed: int
+) -> None:
+    """Fifty tills race for what is left of the day: in one step, and by holds."""
+    rules = {"redemption": {"per_day": limit}, "transfers": {"per_day": limit}}
+    open_shop(shop, opened, 1_000, ["m-1", "m-2"], **rules)
+
+    def spend(till: GrpcClient, number: int) -> types_pb2.Receipt:
+        if number % 3:
+            return till.redeem_points(redemption(number, points, program_id=opened))
+        return till.hold_points(hold(number, points, program_id=opened))
+
+    answers = at_once([partial(spend, till, number) for number, till in enumerate(shop.tills)])
+    assert len(receipts(answers)) == allowed
+    assert reasons(answers) == {"REDEMPTION_LIMIT_REACHED": TILLS - allowed}
+
+    handed = [
+        partial(till.transfer_points, transfer(number, points, "m-2", program_id=opened))
+        for number, till in enumerate(shop.tills)
+    ]
+    answers = at_once(handed)
+    assert len(receipts(answers)) == allowed
+    assert reasons(answers) == {"TRANSFER_LIMIT_REACHED": TILLS - allowed}
+    left = shop.tills[0].get_balance(balance(program_id=opened))
+    assert left.available_points == 1_000 - 2 * allowed * points
+
+
 @pytest.mark.parametrize("stock", [1, 7])
 def test_units_of_a_reward_are_had_once(shop: Shop, opened: str, stock: int) -> None:
     """Every till has a member of its own; only the stock is common to them."""

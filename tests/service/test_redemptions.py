@@ -539,6 +539,37 @@ def test_a_reward_is_had_as_often_as_allowed(client: Client) -> None:
     client.redeem_points(redemption(3, reward_id="tasting"))
 
 
+def test_a_day_has_a_limit_and_the_refusal_says_until_when(client: Client) -> None:
+    limit = {"redemption": {"per_day": {"count": 2, "points": 100}}}
+    open_shop(client, 1_000, **limit)
+    holding = held(client, 1, 30)
+    client.redeem_points(redemption(1, 60))
+    refused = (
+        "FAILED_PRECONDITION",
+        "REDEMPTION_LIMIT_REACHED",
+        {
+            "required": "20",
+            "limit": "2 times and 100 points",
+            "left": "0 times and 10 points",
+            "count_left": "0",
+            "points_left": "10",
+            "again_time": "2026-01-10T23:00:00Z",
+        },
+    )
+    assert refusal(client.redeem_points, redemption(2, 20)) == refused
+    assert refusal(client.hold_points, hold(2, 20))[:2] == refused[:2]
+    mug = client.list_rewards(rewards()).rewards[2]
+    [obstacle] = mug.obstacles
+    assert (mug.available, obstacle.reason) == (False, redemption_pb2.OBSTACLE_REASON_DAILY_LIMIT)
+    assert obstacle.text == "2 times and 100 points a day are allowed"
+    client.release_hold(release(1, holding))
+    client.redeem_points(redemption(3, 40))
+    client.advance_clock(clock("2026-01-10T23:00:00Z"))
+    # A request id has one outcome; a new one is a new request.
+    assert refusal(client.redeem_points, redemption(2, 20)) == refused
+    client.redeem_points(redemption(4, 20))
+
+
 @pytest.mark.parametrize("one_step", [True, False])
 def test_a_reward_with_a_stock_is_never_given_twice(server: RunningServer, one_step: bool) -> None:
     stock = [{**REWARDS[2], "stock": 3, "points": 1}]

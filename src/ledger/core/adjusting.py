@@ -6,6 +6,7 @@ from ledger.core.commands import AdjustPoints, TransferPoints
 from ledger.core.due import settle
 from ledger.core.earning import lot_of
 from ledger.core.errors import ApprovalRequired, InsufficientPoints, MemberNotFound, invalid
+from ledger.core.limits import count_transfer
 from ledger.core.lots import into, out_of, take
 from ledger.core.membership import require_allowed, require_open
 from ledger.core.model import ADJUSTMENTS, AVAILABLE, MAX_BALANCE, TRANSFERS, EntryData
@@ -50,7 +51,8 @@ def adjust_points(posting: Posting, command: AdjustPoints, context: Context) -> 
 def transfer_points(posting: Posting, command: TransferPoints, context: Context) -> None:
     """Post TRANSFER_OUT here and TRANSFER_IN on the other member's page.
 
-    Raises INVALID_FIELD, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE, INSUFFICIENT_POINTS.
+    Raises INVALID_FIELD, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE, INSUFFICIENT_POINTS,
+    TRANSFER_LIMIT_REACHED.
     """
     other, points, now = command.to_member_id, command.points, posting.now
     if other == command.member_id:
@@ -66,11 +68,12 @@ def transfer_points(posting: Posting, command: TransferPoints, context: Context)
         raise InsufficientPoints(available=posting.account.available, required=points)
     if page.account.available + page.account.held + points > MAX_BALANCE:
         raise invalid("points", f"the other member would hold more than {MAX_BALANCE} points")
+    counted = count_transfer(posting, points)
     taken = take(posting.account.lots, points)
     posting.post(
         "TRANSFER_OUT",
         -points,
-        EntryData(lots=out_of(taken), related_member_id=other),
+        EntryData(lots=out_of(taken), counted=counted, related_member_id=other),
         debit=AVAILABLE,
         credit=TRANSFERS,
         effective_time=now,

@@ -14,6 +14,7 @@ from ledger.core.change import (
     JournalCorrupt,
     change_day,
     change_lots,
+    count_use,
     end_hold,
     mark,
     open_hold,
@@ -72,6 +73,11 @@ def apply(account: Account, entry: Entry) -> Account:
         after.marks = unmark(after.marks, change)
     for change in data.marks:
         after.marks = mark(after.marks, change)
+    if data.counted is not None:
+        if entry.kind == "TRANSFER_OUT":
+            after.transferred = count_use(after.transferred, data.counted, entry)
+        else:
+            after.redeemed = count_use(after.redeemed, data.counted, entry)
     if data.tier is not None:
         after.tier = data.tier
         after.tier_id = data.tier.held

@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from ledger.core.limit_rules import Limit, read_limit
 from ledger.core.model import MAX_POINTS
 from ledger.core.section import Section
 
@@ -31,14 +32,6 @@ _ONLY_WITH: Final = {
 }
 _MAX_DAYS = 3_660
 _MAX_COUNT = 1_000_000
-
-
-class Limit(msgspec.Struct, frozen=True):
-    """How often something is given to one member."""
-
-    count: int
-    #: within this many local days, the present one included; None = ever
-    days: int | None = None
 
 
 class Bonus(msgspec.Struct, frozen=True):
@@ -95,10 +88,3 @@ def read_bonus(section: Section, currency: str) -> Bonus:
         per_member=per_member,
         referee_points=referee_points or 0,
     )
-
-
-def read_limit(section: Section) -> Limit | None:
-    """How often one member is given something; None: there is no limit."""
-    count = section.integer("count", 1, _MAX_COUNT, required=True)
-    days = section.integer("days", 1, _MAX_DAYS)
-    return None if count is None else Limit(count, days)

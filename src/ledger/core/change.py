@@ -1,4 +1,7 @@
-"""How the parts of an account change: lots, holds, marks, days. Each answers the part anew."""
+"""How the parts of an account change: lots, holds, marks, uses, days.
+
+Each answers the part anew.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from ledger.core.model import (
     Account,
     Day,
     DayChange,
+    DayUse,
     Entry,
     Hold,
     HoldData,
@@ -45,7 +49,7 @@ def open_hold(holds: tuple[Hold, ...], data: HoldData, entry: Entry) -> tuple[Ho
             (),
             entry.rules_version,
             entry.data.reward_id,
-            entry.data.marks[0].day if entry.data.marks else 0,
+            entry.data.limit_day,
             entry.data.units,
         )
     others = [hold for hold in holds if hold.sequence != data.sequence]
@@ -171,6 +175,20 @@ def mark(marks: tuple[Mark, ...], change: MarkChange) -> tuple[Mark, ...]:
             )[-change.keep :]
             return (*marks[:index], Mark(change.rule, days), *marks[index + 1 :])
     return (*marks, Mark(change.rule, (change.day,)))
+
+
+def count_use(use: DayUse | None, change: DayUse, entry: Entry) -> DayUse | None:
+    """What counts towards a limit with more, or less, of it; only the latest day is remembered."""
+    if use is None or use.day < change.day:
+        if change.count < 1:
+            return use
+        return change
+    if change.day < use.day:
+        return use
+    left = DayUse(use.day, use.count + change.count, use.points + change.points)
+    if left.count < 0 or left.points < 0:
+        raise JournalCorrupt("limits", entry.sequence, "takes back what its day has not counted")
+    return left if left.count or left.points else None
 
 
 def change_day(days: tuple[Day, ...], change: DayChange) -> tuple[Day, ...]:

@@ -88,7 +88,7 @@ class RecordReturn(Command, frozen=True, kw_only=True, omit_defaults=True, tag="
 class HoldPoints(Command, frozen=True, kw_only=True, omit_defaults=True, tag="hold_points"):
     """Reserve points, or those that a reward costs. Errors in check order: MEMBER_NOT_FOUND,
     REWARD_NOT_FOUND, MEMBER_NOT_ACTIVE, INSUFFICIENT_POINTS, REWARD_NOT_ELIGIBLE,
-    REWARD_OUT_OF_STOCK, REWARD_LIMIT_REACHED, BELOW_MINIMUM.
+    REWARD_OUT_OF_STOCK, REWARD_LIMIT_REACHED, BELOW_MINIMUM, REDEMPTION_LIMIT_REACHED.
     """
 
     #: 0 with a reward
@@ -137,7 +137,8 @@ class ExtendHold(Command, frozen=True, kw_only=True, omit_defaults=True, tag="ex
 class RedeemPoints(Command, frozen=True, kw_only=True, omit_defaults=True, tag="redeem_points"):
     """Spend points or get a reward in one step. Errors in check order: MEMBER_NOT_FOUND,
     REWARD_NOT_FOUND, MEMBER_NOT_ACTIVE, EFFECTIVE_TIME_OUT_OF_RANGE, INSUFFICIENT_POINTS,
-    REWARD_NOT_ELIGIBLE, REWARD_OUT_OF_STOCK, REWARD_LIMIT_REACHED, BELOW_MINIMUM.
+    REWARD_NOT_ELIGIBLE, REWARD_OUT_OF_STOCK, REWARD_LIMIT_REACHED, BELOW_MINIMUM,
+    REDEMPTION_LIMIT_REACHED.
     """
 
     #: 0 with a reward
@@ -179,7 +180,8 @@ class AdjustPoints(Command, frozen=True, kw_only=True, omit_defaults=True, tag="
 
 class TransferPoints(Command, frozen=True, kw_only=True, omit_defaults=True, tag="transfer_points"):
     """Hand points to another member; they keep their dates. Errors in check order: MEMBER_NOT_FOUND
-    (either), MEMBER_NOT_ACTIVE (either), INSUFFICIENT_POINTS; INVALID_FIELD to oneself.
+    (either), MEMBER_NOT_ACTIVE (either), INSUFFICIENT_POINTS, TRANSFER_LIMIT_REACHED; INVALID_FIELD
+    to oneself.
     """
 
     to_member_id: str

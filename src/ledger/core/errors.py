@@ -209,6 +209,22 @@ class RewardLimitReached(FailedPrecondition):
     template = "this member has had reward {reward_id} as often as allowed: {limit}"
 
 
+class RedemptionLimitReached(FailedPrecondition):
+    reason = "REDEMPTION_LIMIT_REACHED"
+    template = (
+        "{required} points are more than this member may redeem now: {limit} a day are allowed, "
+        "{left} are left today; all of it again from {again_time}"
+    )
+
+
+class TransferLimitReached(FailedPrecondition):
+    reason = "TRANSFER_LIMIT_REACHED"
+    template = (
+        "{required} points are more than this member may hand on now: {limit} a day are allowed, "
+        "{left} are left today; all of it again from {again_time}"
+    )
+
+
 class BelowMinimum(FailedPrecondition):
     reason = "BELOW_MINIMUM"
     template = "{points} points are below the minimum of {minimum}"

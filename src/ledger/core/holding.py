@@ -12,7 +12,7 @@ from ledger.core.errors import (
 )
 from ledger.core.ids import sequence_of_hold
 from ledger.core.instants import format_instant
-from ledger.core.limits import unmarks
+from ledger.core.limits import taken_back
 from ledger.core.lots import into, out_of, take
 from ledger.core.membership import require_allowed
 from ledger.core.model import (
@@ -46,6 +46,7 @@ def hold_points(posting: Posting, command: HoldPoints, context: Context) -> None
             reward_id=command.reward_id,
             units=asked.units,
             marks=asked.marks,
+            counted=asked.counted,
         ),
         debit=AVAILABLE,
         credit=HELD,
@@ -140,15 +141,19 @@ def _give_back(
     command: Command | None,
     unused: bool = False,
 ) -> None:
+    points = sum(lot.points for lot in hold.lots)
+    made_under = posting.program.versions[hold.version - 1].rules
+    uncounted = taken_back(made_under, hold.reward_id, hold.day, points, whole=unused)
     posting.post(
         "RELEASE",
-        sum(lot.points for lot in hold.lots),
+        points,
         EntryData(
             lots=(*out_of(hold.lots, hold=hold.sequence), *_returning(posting, hold)),
             hold=ended,
             reward_id=hold.reward_id,
             units=-hold.units if unused else 0,
-            unmarks=unmarks(hold.reward_id, hold.day) if unused else (),
+            unmarks=uncounted.unmarks,
+            counted=uncounted.counted,
         ),
         debit=HELD,
         credit=AVAILABLE,

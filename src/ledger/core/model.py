@@ -59,7 +59,7 @@ class Hold(msgspec.Struct, frozen=True, array_like=True, gc=False):
     version: int
     #: the reward it is for; empty: points
     reward_id: str = ""
-    #: local day on which it was made
+    #: local day that it counts towards the limits of; 0: none
     day: int = 0
     #: units of the reward's stock that it reserves
     units: int = 0
@@ -82,6 +82,16 @@ class Mark(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     rule: str
     days: tuple[int, ...]
+
+
+class DayUse(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What counts towards the limit of a local day; in an entry what it adds, or (negative) takes
+    back."""
+
+    day: int
+    #: how often
+    count: int
+    points: int
 
 
 class TierState(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -227,7 +237,7 @@ class RedemptionData(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     value: int | None = None
     #: what a PERCENT_OFF reward takes off, as the rules write it
     percent_off: str = ""
-    #: units of the reward's stock, and the local day that it counts towards its limit; 0: none
+    #: units of the reward's stock, and the local day that it counts towards the limits of; 0: none
     units: int = 0
     day: int = 0
     reversed_points: int = 0
@@ -264,6 +274,8 @@ class EntryData(msgspec.Struct, omit_defaults=True, gc=False):
     marks: tuple[MarkChange, ...] = ()
     #: marks that are taken back
     unmarks: tuple[MarkChange, ...] = ()
+    #: towards the limit of a local day: of transfers for a TRANSFER_OUT, else of redemptions
+    counted: DayUse | None = None
     hold: HoldData | None = None
     redemption: RedemptionData | None = None
     #: the reward held, redeemed, released or given back; empty: points
@@ -298,6 +310,13 @@ class EntryData(msgspec.Struct, omit_defaults=True, gc=False):
     lifetime_points: int = 0
     #: the lot that expires next after this entry
     next_expiry: Lot | None = None
+
+    @property
+    def limit_day(self) -> int:
+        """The local day that a hold or a redemption counts towards the limits of; 0: none."""
+        if self.counted is not None:
+            return self.counted.day
+        return self.marks[0].day if self.marks else 0
 
 
 class Entry(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
@@ -364,6 +383,9 @@ class Account(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
     last_day: int = 0
     #: in the order in which they were first made
     marks: tuple[Mark, ...] = ()
+    #: on the latest local day with a limit, what was redeemed and what was handed on to others
+    redeemed: DayUse | None = None
+    transferred: DayUse | None = None
     #: month * 100 + day; 0 = not known
     birthday: int = 0
     #: who referred this member, until the first visit has settled that

@@ -8,7 +8,7 @@ from ledger.core.commands import RedeemPoints, ReverseRedemption
 from ledger.core.errors import RedemptionNotFound, ReversalExceedsRedemption
 from ledger.core.ids import sequence_of_redemption
 from ledger.core.instants import day_start
-from ledger.core.limits import unmarks
+from ledger.core.limits import taken_back
 from ledger.core.lots import into, last_taken, out_of, take, taken_by
 from ledger.core.membership import require_allowed
 from ledger.core.model import (
@@ -49,6 +49,7 @@ def redeem_points(posting: Posting, command: RedeemPoints, context: Context) -> 
             reward_id=command.reward_id,
             units=asked.units,
             marks=asked.marks,
+            counted=asked.counted,
         ),
         debit=AVAILABLE,
         credit=REDEEMED,
@@ -74,6 +75,8 @@ def reverse_redemption(posting: Posting, command: ReverseRedemption, context: Co
         )
     given_back = before.reversed_points + points
     full = given_back == before.points
+    made_under = posting.program.versions[redeemed.rules_version - 1].rules
+    uncounted = taken_back(made_under, redeemed.data.reward_id, before.day, points, whole=full)
     back = last_taken(taken_by(redeemed.data.lots), before.reversed_points, points)
     posting.post(
         "REDEMPTION_REVERSAL",
@@ -83,7 +86,8 @@ def reverse_redemption(posting: Posting, command: ReverseRedemption, context: Co
             redemption=msgspec.structs.replace(before, reversed_points=given_back, reversed=full),
             reward_id=redeemed.data.reward_id,
             units=-before.units if full else 0,
-            unmarks=unmarks(redeemed.data.reward_id, before.day) if full else (),
+            unmarks=uncounted.unmarks,
+            counted=uncounted.counted,
         ),
         debit=REDEEMED,
         credit=AVAILABLE,

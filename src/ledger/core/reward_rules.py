@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from ledger.core.bonus_rules import Limit, read_limit
+from ledger.core.limit_rules import Limit, read_limit
 from ledger.core.model import MAX_POINTS
 from ledger.core.section import Section
 

@@ -16,8 +16,15 @@ from ledger.core.errors import (
 )
 from ledger.core.explain import tier_name
 from ledger.core.instants import format_day, local_day
-from ledger.core.limits import has_room, limit_rule, mark_of
-from ledger.core.model import Account, Hold, MarkChange
+from ledger.core.limits import (
+    count_redemption,
+    fits_today,
+    has_room,
+    limit_rule,
+    limit_text,
+    mark_of,
+)
+from ledger.core.model import Account, DayUse, Hold, MarkChange
 from ledger.core.posting import Posting
 from ledger.core.program import Program
 from ledger.core.rules import Limit, Reward, Rules
@@ -45,6 +52,8 @@ class Price(NamedTuple):
     units: int = 0
     #: where the reward has a limit
     mark: MarkChange | None = None
+    #: where redemptions have a limit
+    counted: DayUse | None = None
 
     @property
     def marks(self) -> tuple[MarkChange, ...]:
@@ -52,14 +61,16 @@ class Price(NamedTuple):
 
     @property
     def day(self) -> int:
-        """The local day that counts towards the limit; 0: there is none."""
+        """The local day that it counts towards the limits of; 0: there is none."""
+        if self.counted is not None:
+            return self.counted.day
         return 0 if self.mark is None else self.mark.day
 
 
 class Obstacle(NamedTuple):
     """Why a reward can not be had now."""
 
-    #: STATUS, POINTS, TIER, WINDOW, STOCK or LIMIT
+    #: STATUS, POINTS, TIER, WINDOW, STOCK, LIMIT or DAILY_LIMIT
     reason: str
     #: how many more are needed, with POINTS
     missing_points: int
@@ -104,7 +115,7 @@ def price(posting: Posting, reward: Reward | None, points: int, taken: Mapping[s
     """What a reward, or so many points, take of the member now.
 
     Raises INSUFFICIENT_POINTS, REWARD_NOT_ELIGIBLE, REWARD_OUT_OF_STOCK, REWARD_LIMIT_REACHED,
-    BELOW_MINIMUM.
+    BELOW_MINIMUM, REDEMPTION_LIMIT_REACHED.
     """
     account, rules = posting.account, posting.rules_now.rules
     required = points if reward is None else reward.points
@@ -113,19 +124,22 @@ def price(posting: Posting, reward: Reward | None, points: int, taken: Mapping[s
     if reward is None:
         if required < rules.minimum_points:
             raise BelowMinimum(points=required, minimum=rules.minimum_points)
-        return Price(required)
+        return Price(required, counted=count_redemption(posting, required))
     # What time has just given back to the shelf can be had at once.
     units = taken.get(reward.id, 0) + posting.taken.get(reward.id, 0)
     for obstacle in _obstacles(reward, account, rules, posting.today, {reward.id: units}):
         if obstacle.reason == "STOCK":
             raise RewardOutOfStock(reward_id=reward.id)
+        if obstacle.reason == "DAILY_LIMIT":
+            continue  # it says more than an obstacle does
         if obstacle.reason == "LIMIT":
             raise RewardLimitReached(reward_id=reward.id, limit=obstacle.text)
         raise RewardNotEligible(reward_id=reward.id, why=obstacle.text)
     mark = None
     if reward.per_member is not None:
         mark = mark_of(posting, limit_rule(reward.id), posting.today, reward.per_member)
-    return Price(required, int(reward.stock is not None), mark)
+    counted = count_redemption(posting, required)
+    return Price(required, int(reward.stock is not None), mark, counted)
 
 
 def worth_of(reward: Reward | None, points: int, rules: Rules) -> Worth:
@@ -167,6 +181,9 @@ def _obstacles(
     if not has_room(account, limit_rule(reward.id), reward.per_member, day):
         assert reward.per_member is not None
         yield Obstacle("LIMIT", 0, _limit(reward.per_member))
+    limit = rules.redemption_limit
+    if limit is not None and not fits_today(limit, account.redeemed, day, reward.points):
+        yield Obstacle("DAILY_LIMIT", 0, f"{limit_text(limit)} a day are allowed")
 
 
 def _limit(limit: Limit) -> str:

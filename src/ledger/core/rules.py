@@ -12,9 +12,10 @@ from typing import Any, Final
 
 import msgspec
 
-from ledger.core.bonus_rules import DATED, Bonus, Limit, read_bonus
+from ledger.core.bonus_rules import DATED, Bonus, read_bonus
 from ledger.core.errors import RulesInvalid, Violation
 from ledger.core.instants import DAY, SECOND
+from ledger.core.limit_rules import DailyLimit, Limit, read_daily_limit
 from ledger.core.model import MAX_POINTS
 from ledger.core.money import CURRENCIES
 from ledger.core.promotion_rules import Hours, Promotion, read_promotion
@@ -24,6 +25,7 @@ from ledger.core.tier_rules import Level, Tiers, read_tiers
 
 __all__ = [
     "Bonus",
+    "DailyLimit",
     "Hours",
     "Level",
     "Limit",
@@ -80,6 +82,10 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     hold_ttl: int = 900 * SECOND
     #: local days that points given back live at least
     restore_grace_days: int = 30
+    #: what one member may hold and redeem on one local day; None = as much as there is
+    redemption_limit: DailyLimit | None = None
+    #: what one member may hand on to others on one local day; None = as much as there is
+    transfer_limit: DailyLimit | None = None
     #: one of SHORTFALLS: what becomes of returned points that are spent already
     shortfall: str = "DEBT"
     auto_enroll: bool = False
@@ -153,6 +159,7 @@ def read_rules(document: object, currency: str, previous: Rules | None = None) -
     }
     fields |= _read_expiry(root.section("expiry"))
     fields |= _read_redemption(root.section("redemption"), currency)
+    fields["transfer_limit"] = read_daily_limit(root.section("transfers").section("per_day"))
     fields["shortfall"] = root.section("returns").choice("shortfall", SHORTFALLS, default="DEBT")
     fields["auto_enroll"] = root.section("members").flag("auto_enroll")
     fields |= _read_adjustments(root.section("adjustments"))
@@ -217,6 +224,7 @@ def _read_redemption(section: Section, currency: str) -> dict[str, Any]:
         "minimum_points": minimum_points,
         "hold_ttl": None if hold_ttl_seconds is None else hold_ttl_seconds * SECOND,
         "restore_grace_days": section.integer("restore_grace_days", 0, _MAX_DAYS),
+        "redemption_limit": read_daily_limit(section.section("per_day")),
     }
 
 

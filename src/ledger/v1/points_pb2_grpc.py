@@ -168,7 +168,7 @@ class PointsServiceServicer:
         go first. The receipt is the sender's.
         Errors: INVALID_ARGUMENT (INVALID_FIELD; also to oneself), ALREADY_EXISTS (REQUEST_ID_REUSED),
         NOT_FOUND (PROGRAM_NOT_FOUND, MEMBER_NOT_FOUND: either), FAILED_PRECONDITION
-        (MEMBER_NOT_ACTIVE: either, INSUFFICIENT_POINTS).
+        (MEMBER_NOT_ACTIVE: either, INSUFFICIENT_POINTS, TRANSFER_LIMIT_REACHED).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -31,6 +31,7 @@ class ObstacleReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     OBSTACLE_REASON_LIMIT: _ClassVar[ObstacleReason]
     OBSTACLE_REASON_WINDOW: _ClassVar[ObstacleReason]
     OBSTACLE_REASON_STATUS: _ClassVar[ObstacleReason]
+    OBSTACLE_REASON_DAILY_LIMIT: _ClassVar[ObstacleReason]
 REWARD_KIND_UNSPECIFIED: RewardKind
 REWARD_KIND_AMOUNT_OFF: RewardKind
 REWARD_KIND_PERCENT_OFF: RewardKind
@@ -43,6 +44,7 @@ OBSTACLE_REASON_STOCK: ObstacleReason
 OBSTACLE_REASON_LIMIT: ObstacleReason
 OBSTACLE_REASON_WINDOW: ObstacleReason
 OBSTACLE_REASON_STATUS: ObstacleReason
+OBSTACLE_REASON_DAILY_LIMIT: ObstacleReason
 
 class ListRewardsRequest(_message.Message):
     __slots__ = ("program_id", "member_id")

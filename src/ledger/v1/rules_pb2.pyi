@@ -8,7 +8,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Rules(_message.Message):
-    __slots__ = ("earning", "visits", "tiers", "expiry", "redemption", "returns", "members", "adjustments", "bonuses", "promotions", "rewards")
+    __slots__ = ("earning", "visits", "tiers", "expiry", "redemption", "returns", "members", "adjustments", "bonuses", "promotions", "rewards", "transfers")
     EARNING_FIELD_NUMBER: _ClassVar[int]
     VISITS_FIELD_NUMBER: _ClassVar[int]
     TIERS_FIELD_NUMBER: _ClassVar[int]
@@ -20,6 +20,7 @@ class Rules(_message.Message):
     BONUSES_FIELD_NUMBER: _ClassVar[int]
     PROMOTIONS_FIELD_NUMBER: _ClassVar[int]
     REWARDS_FIELD_NUMBER: _ClassVar[int]
+    TRANSFERS_FIELD_NUMBER: _ClassVar[int]
     earning: Earning
     visits: Visits
     tiers: Tiers
@@ -31,7 +32,8 @@ class Rules(_message.Message):
     bonuses: _containers.RepeatedCompositeFieldContainer[Bonus]
     promotions: _containers.RepeatedCompositeFieldContainer[Promotion]
     rewards: _containers.RepeatedCompositeFieldContainer[Reward]
-    def __init__(self, earning: _Optional[_Union[Earning, _Mapping]] = ..., visits: _Optional[_Union[Visits, _Mapping]] = ..., tiers: _Optional[_Union[Tiers, _Mapping]] = ..., expiry: _Optional[_Union[Expiry, _Mapping]] = ..., redemption: _Optional[_Union[RedemptionRules, _Mapping]] = ..., returns: _Optional[_Union[Returns, _Mapping]] = ..., members: _Optional[_Union[Members, _Mapping]] = ..., adjustments: _Optional[_Union[Adjustments, _Mapping]] = ..., bonuses: _Optional[_Iterable[_Union[Bonus, _Mapping]]] = ..., promotions: _Optional[_Iterable[_Union[Promotion, _Mapping]]] = ..., rewards: _Optional[_Iterable[_Union[Reward, _Mapping]]] = ...) -> None: ...
+    transfers: Transfers
+    def __init__(self, earning: _Optional[_Union[Earning, _Mapping]] = ..., visits: _Optional[_Union[Visits, _Mapping]] = ..., tiers: _Optional[_Union[Tiers, _Mapping]] = ..., expiry: _Optional[_Union[Expiry, _Mapping]] = ..., redemption: _Optional[_Union[RedemptionRules, _Mapping]] = ..., returns: _Optional[_Union[Returns, _Mapping]] = ..., members: _Optional[_Union[Members, _Mapping]] = ..., adjustments: _Optional[_Union[Adjustments, _Mapping]] = ..., bonuses: _Optional[_Iterable[_Union[Bonus, _Mapping]]] = ..., promotions: _Optional[_Iterable[_Union[Promotion, _Mapping]]] = ..., rewards: _Optional[_Iterable[_Union[Reward, _Mapping]]] = ..., transfers: _Optional[_Union[Transfers, _Mapping]] = ...) -> None: ...
 
 class Earning(_message.Message):
     __slots__ = ("rate", "rounding", "exclude_categories", "caps", "pending_days", "backdate_days")
@@ -131,7 +133,7 @@ class Expiry(_message.Message):
     def __init__(self, after_months: _Optional[int] = ..., inactivity_months: _Optional[int] = ..., warn_days: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class RedemptionRules(_message.Message):
-    __slots__ = ("value", "minimum_points", "hold_ttl_seconds", "restore_grace_days")
+    __slots__ = ("value", "minimum_points", "hold_ttl_seconds", "restore_grace_days", "per_day")
     class Value(_message.Message):
         __slots__ = ("points", "amount")
         POINTS_FIELD_NUMBER: _ClassVar[int]
@@ -143,11 +145,27 @@ class RedemptionRules(_message.Message):
     MINIMUM_POINTS_FIELD_NUMBER: _ClassVar[int]
     HOLD_TTL_SECONDS_FIELD_NUMBER: _ClassVar[int]
     RESTORE_GRACE_DAYS_FIELD_NUMBER: _ClassVar[int]
+    PER_DAY_FIELD_NUMBER: _ClassVar[int]
     value: RedemptionRules.Value
     minimum_points: int
     hold_ttl_seconds: int
     restore_grace_days: int
-    def __init__(self, value: _Optional[_Union[RedemptionRules.Value, _Mapping]] = ..., minimum_points: _Optional[int] = ..., hold_ttl_seconds: _Optional[int] = ..., restore_grace_days: _Optional[int] = ...) -> None: ...
+    per_day: DailyLimit
+    def __init__(self, value: _Optional[_Union[RedemptionRules.Value, _Mapping]] = ..., minimum_points: _Optional[int] = ..., hold_ttl_seconds: _Optional[int] = ..., restore_grace_days: _Optional[int] = ..., per_day: _Optional[_Union[DailyLimit, _Mapping]] = ...) -> None: ...
+
+class Transfers(_message.Message):
+    __slots__ = ("per_day",)
+    PER_DAY_FIELD_NUMBER: _ClassVar[int]
+    per_day: DailyLimit
+    def __init__(self, per_day: _Optional[_Union[DailyLimit, _Mapping]] = ...) -> None: ...
+
+class DailyLimit(_message.Message):
+    __slots__ = ("count", "points")
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    count: int
+    points: int
+    def __init__(self, count: _Optional[int] = ..., points: _Optional[int] = ...) -> None: ...
 
 class Returns(_message.Message):
     __slots__ = ("shortfall",)

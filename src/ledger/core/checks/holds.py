@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ledger.core.checks.finding import Finding, compare
 from ledger.core.checks.lots import both_sides, lives_longer
 from ledger.core.limits import limit_rule
-from ledger.core.model import Account, Entry, HoldData, MarkChange
+from ledger.core.model import Account, DayUse, Entry, HoldData, MarkChange
 from ledger.core.posting import TIME_ACTOR
 
 
@@ -145,6 +145,7 @@ class Holds:
             ("effective_time", entry.effective_time, happened),
             ("units", entry.data.units, units),
             ("unmarks", entry.data.unmarks, unmarks),
+            ("counted", entry.data.counted, uncounted(made, held.left, whole=capture is None)),
         )
         given, taken = both_sides(entry.data.lots)
         if made.sequence < after.faded_sequence:  # the balance expired meanwhile, and this with it
@@ -165,6 +166,7 @@ def _check_extension(entry: Entry, told: HoldData, held: _Held) -> Iterator[Find
         ("points", entry.points, 0),
         ("units", entry.data.units, 0),
         ("marks", entry.data.marks, ()),
+        ("counted", entry.data.counted, None),
     )
 
 
@@ -181,3 +183,9 @@ def check_taken(check: str, entry: Entry) -> Iterator[Finding]:
 def taken_back(entry: Entry) -> tuple[MarkChange, ...]:
     """The marks that are taken back with what an entry took."""
     return tuple([MarkChange(mark.rule, mark.day, 0) for mark in entry.data.marks])
+
+
+def uncounted(entry: Entry, points: int, *, whole: bool) -> DayUse | None:
+    """What a limit of the day counts no more when points that an entry took come back."""
+    counted = entry.data.counted
+    return None if counted is None else DayUse(counted.day, -int(whole), -points)

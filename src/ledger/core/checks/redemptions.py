@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from ledger.core.checks.finding import Finding, compare
-from ledger.core.checks.holds import check_taken, taken_back
+from ledger.core.checks.holds import check_taken, taken_back, uncounted
 from ledger.core.lots import last_taken, taken_by
 from ledger.core.model import Entry, Lot, RedemptionData
 
@@ -37,14 +37,13 @@ class Redemptions:
         if told is None:
             return  # its shape says so
         self._redeemed[entry.sequence] = _Redeemed(entry, took, told)
-        marks = took.data.marks
         due = RedemptionData(
             entry.sequence,
             -entry.points,
             told.value,
             told.percent_off,
             took.data.units,
-            marks[0].day if marks else 0,
+            took.data.limit_day,
         )
         yield from compare("redemptions", entry.sequence, ("redemption", told, due))
         if took is entry:
@@ -70,6 +69,7 @@ class Redemptions:
             ("reward_id", entry.data.reward_id, redeemed.data.reward_id),
             ("units", entry.data.units, -took.data.units if full else 0),
             ("unmarks", entry.data.unmarks, taken_back(took) if full else ()),
+            ("counted", entry.data.counted, uncounted(took, entry.points, whole=full)),
         )
         back = last_taken(taken_by(redeemed.data.lots), before.reversed_points, entry.points)
         lots = [Lot(change.expire_time, change.points) for change in entry.data.lots]

@@ -13,10 +13,11 @@ from typing import Final
 from ledger.core.checks.finding import Finding, compare
 from ledger.core.earning import lot_of
 from ledger.core.instants import local_day, month_end
-from ledger.core.model import Account, Entry
+from ledger.core.limits import fits_today, limit_text
+from ledger.core.model import Account, DayUse, Entry
 from ledger.core.program import Program
 from ledger.core.rewards import worth_of
-from ledger.core.rules import Bonus, Rules, round_points
+from ledger.core.rules import Bonus, DailyLimit, Rules, round_points
 
 #: what gives points that live as long as the rules say
 _GIVING: Final = frozenset({"PURCHASE", "BONUS", "ACTIVITY", "ADJUSTMENT"})
@@ -38,8 +39,12 @@ def check_rules(entry: Entry, before: Account, program: Program) -> Iterator[Fin
         if entry.kind == "ADJUSTMENT":
             yield from _check_adjustment(entry, rules)
         return
-    if entry.kind in _TAKING and entry.data.reward_id and not entry.subject_sequence:
-        yield from _check_reward(entry, rules)
+    if entry.kind in _TAKING and not entry.subject_sequence:
+        if entry.data.reward_id:
+            yield from _check_reward(entry, rules)
+        yield from _check_limit(entry, rules.redemption_limit, before.redeemed, program)
+    elif entry.kind == "TRANSFER_OUT":
+        yield from _check_limit(entry, rules.transfer_limit, before.transferred, program)
     if entry.kind in _REDEEMING:
         yield from _check_worth(entry, rules)
     if entry.data.inactivity:
@@ -114,6 +119,18 @@ def _check_reward(entry: Entry, rules: Rules) -> Iterator[Finding]:
         ("units", entry.data.units, int(reward.stock is not None)),
         ("uses", len(entry.data.marks), int(reward.per_member is not None)),
     )
+
+
+def _check_limit(
+    entry: Entry, limit: DailyLimit | None, use: DayUse | None, program: Program
+) -> Iterator[Finding]:
+    """What has a limit of the day is counted, and within it; nothing else is."""
+    day = local_day(entry.create_time, program.zone)
+    due = None if limit is None else DayUse(day, 1, -entry.points)
+    yield from compare("rules", entry.sequence, ("counted", entry.data.counted, due))
+    if limit is not None and not fits_today(limit, use, day, -entry.points):
+        detail = f"{-entry.points} points are more than was left of {limit_text(limit)} a day"
+        yield Finding("rules", entry.sequence, detail)
 
 
 def _check_worth(entry: Entry, rules: Rules) -> Iterator[Finding]:

@@ -75,7 +75,7 @@ _SHAPES: Final[dict[str, _Shape]] = {
         (_NONE, (AVAILABLE, HELD)),
         _CALLER,
         needs=("hold",),
-        may=("reward_id", "units", "marks"),
+        may=("reward_id", "units", "marks", "counted"),
         at_once=True,
     ),
     "CAPTURE": _Shape(
@@ -88,20 +88,20 @@ _SHAPES: Final[dict[str, _Shape]] = {
     "RELEASE": _Shape(
         (_NONE, (HELD, AVAILABLE)),
         needs=("hold",),
-        may=("reward_id", "units", "unmarks"),
+        may=("reward_id", "units", "unmarks", "counted"),
         at_once=True,
     ),
     "REDEMPTION": _Shape(
         (_NONE, (AVAILABLE, REDEEMED)),
         _CALLER,
         needs=("redemption",),
-        may=("reward_id", "units", "marks"),
+        may=("reward_id", "units", "marks", "counted"),
     ),
     "REDEMPTION_REVERSAL": _Shape(
         (_NONE, (REDEEMED, AVAILABLE)),
         _CALLER,
         needs=("redemption",),
-        may=("reward_id", "units", "unmarks"),
+        may=("reward_id", "units", "unmarks", "counted"),
         at_once=True,
     ),
     "RETURN": _Shape(
@@ -121,7 +121,11 @@ _SHAPES: Final[dict[str, _Shape]] = {
         at_once=True,
     ),
     "TRANSFER_OUT": _Shape(
-        ((AVAILABLE, TRANSFERS),), _CALLER, needs=("related_member_id",), at_once=True
+        ((AVAILABLE, TRANSFERS),),
+        _CALLER,
+        needs=("related_member_id",),
+        may=("counted",),
+        at_once=True,
     ),
     "TRANSFER_IN": _Shape(((TRANSFERS, AVAILABLE),), _CALLER, needs=("related_member_id",)),
     "TIER_CHANGE": _Shape((_NONE,), needs=("tier", "why"), may=("progress",), at_once=True),
