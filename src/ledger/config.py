@@ -94,6 +94,8 @@ class Settings(BaseSettings):
     scheduler_seconds: float = Field(default=1.0, ge=0, le=3600)
     #: service processes that share both ports
     workers: int = Field(default=1, ge=1, le=64)
+    #: each service process keeps to a processor of its own; None: several do, if there are enough
+    pin: bool | None = None
     #: accept a database that could lose what was confirmed; for tests only
     allow_unsafe_database: bool = False
 

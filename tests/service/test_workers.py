@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 
 from ledger.metrics import Exposition, Metrics, lasting, merged
+from ledger.rpc.processors import processors
 from ledger.rpc.workers import MEASURE_SECONDS, WorkerFailed, Workers, reserved
 from tests.faults.load import Load, client_of, open_shop
 from tests.faults.processes import ServiceProcess, eventually
@@ -278,6 +279,34 @@ def test_connections_are_dealt_out_and_metrics_show_all_of_them(
             assert len(serving(service)) == WORKERS
         for client in connected:
             client.close()
+
+
+def kept_to(process: psutil.Process) -> set[int]:
+    """The processors that any thread of a process may run on."""
+    threads = [thread.id for thread in process.threads()]
+    return set().union(*(os.sched_getaffinity(thread) for thread in threads))
+
+
+@pytest.mark.skipif(len(processors()) < WORKERS, reason="there is no processor for each worker")
+def test_each_worker_keeps_to_a_processor_of_its_own(database_url: str, tmp_path: Path) -> None:
+    with workers_of(database_url, tmp_path / "log") as service:
+        kept = [kept_to(process) for process in processes_of(service)]
+        assert [len(each) for each in kept] == [1] * WORKERS
+        assert len(set().union(*kept)) == WORKERS
+        assert kept_to(psutil.Process(service.pid)) == set(processors())
+
+
+@pytest.mark.skipif(len(processors()) < 2, reason="there is one processor only")
+@pytest.mark.parametrize(("workers", "flag", "kept"), [(2, "--no-pin", False), (1, "--pin", True)])
+def test_pinning_can_be_asked_for_and_declined(
+    database_url: str, tmp_path: Path, workers: int, flag: str, kept: bool
+) -> None:
+    environment = {"LEDGER_DATABASE_URL": database_url, "LEDGER_WORKERS": str(workers)}
+    with ServiceProcess(environment, tmp_path / "log", arguments=[flag]) as service:
+        service.start()
+        serving = processes_of(service) if workers > 1 else [psutil.Process(service.pid)]
+        wanted = 1 if kept else len(processors())
+        assert [len(kept_to(process)) for process in serving] == [wanted] * workers
 
 
 def test_a_start_is_told_once(database_url: str, tmp_path: Path) -> None:

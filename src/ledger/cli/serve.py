@@ -111,6 +111,16 @@ def serve(
             rich_help_panel="Operation",
         ),
     ] = None,
+    pin: Annotated[
+        bool | None,
+        typer.Option(
+            "--pin/--no-pin",
+            help="Keep each service process to one processor, which spares its threads much waking "
+            "up. Not for several servers on one machine: all would choose the same. Default: "
+            "LEDGER_PIN, else only with several workers and a processor for each.",
+            rich_help_panel="Operation",
+        ),
+    ] = None,
     allow_unsafe_database: options.AllowUnsafeDatabase = None,
     json: Annotated[
         bool,
@@ -148,6 +158,7 @@ def serve(
         batch_limit=batch_limit,
         scheduler_seconds=scheduler_seconds,
         workers=workers,
+        pin=pin,
         allow_unsafe_database=allow_unsafe_database,
     )
     if demo_file is not None:
@@ -172,13 +183,17 @@ def _serve(chosen: Settings, url: str, on_ready: OnReady) -> None:
         batch_limit=chosen.batch_limit,
         scheduler_seconds=chosen.scheduler_seconds,
         allow_unsafe_database=chosen.allow_unsafe_database,
+        pin=_pinned(chosen),
     )
     try:
         if chosen.workers > 1:
             _serve_in_workers(chosen, options, on_ready)
         else:
+            from ledger.rpc.processors import keep_to_one
             from ledger.rpc.serve import run
 
+            if options.pin:
+                keep_to_one(1)
             run(options, lambda server: on_ready(server.grpc_port, server.http_port))
     except OSError as error:  # a port that is taken, or not ours to have
         raise CommandFailed(
@@ -186,6 +201,21 @@ def _serve(chosen: Settings, url: str, on_ready: OnReady) -> None:
             reason="CAN_NOT_LISTEN",
             advice="Does a server run there? --grpc-address and --http-address name others.",
         ) from None
+
+
+def _pinned(chosen: Settings) -> bool:
+    """Whether each process keeps to one processor."""
+    from ledger.cli.failure import CommandFailed
+    from ledger.rpc.processors import processors
+
+    available = len(processors())
+    if chosen.pin and not available:
+        raise CommandFailed(
+            "this system does not let a process choose its processor",
+            reason="CAN_NOT_PIN",
+            advice="Leave --pin and LEDGER_PIN away.",
+        )
+    return 1 < chosen.workers <= available if chosen.pin is None else chosen.pin
 
 
 def _serve_in_workers(chosen: Settings, options: ServeOptions, on_ready: OnReady) -> None:

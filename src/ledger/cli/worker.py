@@ -27,10 +27,13 @@ def main() -> None:
 
     from ledger.cli import logging
     from ledger.rpc.link import Sibling
+    from ledger.rpc.processors import keep_to_one
     from ledger.rpc.serve import run
 
     number, descriptor = map(int, sys.argv[1:])
     setup: Setup = pickle.load(sys.stdin.buffer)
+    if setup.options.pin:
+        keep_to_one(number)
     logging.configure(setup.log_format, setup.log_level)
 
     def name_worker(_: Any, __: str, event: Any) -> Any:

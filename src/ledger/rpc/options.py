@@ -22,3 +22,5 @@ class ServeOptions:
     allow_unsafe_database: bool = False
     #: other processes of the same service listen on the same ports
     share_ports: bool = False
+    #: each process keeps to a processor of its own
+    pin: bool = False
