@@ -6,13 +6,15 @@ pydantic takes a quarter of a second to load. Imports nothing of the rest of the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 _SCHEMES = ("postgresql://", "postgres://", "postgresql+psycopg2://")
 
@@ -72,6 +74,57 @@ def _postgresql(url: str) -> str:
     return url
 
 
+def _listed(text: object) -> object:
+    """The parts of a list with commas."""
+    if not isinstance(text, str):
+        return text
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _origins(origins: tuple[str, ...]) -> tuple[str, ...]:
+    for origin in origins:
+        _check_origin(origin)
+    return origins
+
+
+def _check_origin(origin: str) -> None:
+    """Raises ValueError unless a browser sends exactly this text as the origin of a page.
+
+    A page that came by plain HTTP may have been changed on its way, and would be given the
+    members' tokens: only this machine's may.
+    """
+    expected = "" if "*" in origin else _origin_as_sent(origin)
+    if origin != expected:
+        hint = f", so {expected}" if expected else ""
+        raise ValueError(
+            f"{origin!r} is no origin. Each must be written as browsers send it{hint}: scheme and "
+            "host in small letters, a port only if it is not the usual one, no path and no "
+            "wildcard, such as https://shop.example or https://shop.example:8443"
+        )
+    parts = urlsplit(origin)
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        raise ValueError(
+            f"{origin} is not safe: pages that come by plain http can be changed on their way and "
+            "would get members' tokens. It must be https; http is for this machine only, such as "
+            "http://localhost:8000"
+        )
+
+
+def _origin_as_sent(text: str) -> str:
+    """The origin that a browser sends for pages of this address; empty if it is none."""
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname or "", parts.port
+        host = f"[{ip_address(host).compressed}]" if ":" in host else host
+    except ValueError:
+        return ""
+    known = {"http": 80, "https": 443}
+    if parts.scheme not in known or not re.fullmatch(r"[a-z0-9._-]+|\[[0-9a-f:]+\]", host):
+        return ""
+    suffix = "" if port in (None, known[parts.scheme]) else f":{port}"
+    return f"{parts.scheme}://{host}{suffix}"
+
+
 class Settings(BaseSettings):
     """What `ledger serve`, `migrate`, `verify` and `embedded` run with."""
 
@@ -84,6 +137,10 @@ class Settings(BaseSettings):
     data_dir: Path = Path(".ledger")
     grpc_address: Annotated[str, AfterValidator(_listening)] = "127.0.0.1:50051"
     http_address: Annotated[str, AfterValidator(_listening)] = "127.0.0.1:8080"
+    #: origins, such as https://shop.example, whose pages may call the HTTP port
+    web_origins: Annotated[
+        tuple[str, ...], NoDecode, BeforeValidator(_listed), AfterValidator(_origins)
+    ] = ()
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     #: commands that may wait to be written; more are refused as OVERLOADED

@@ -81,3 +81,43 @@ def test_addresses_have_a_host_and_a_port(address: str) -> None:
 def test_settings_are_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
         config.load({}).queue_limit = 1
+
+
+def test_origins_are_listed_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert config.load({}).web_origins == ()
+
+    monkeypatch.setenv("LEDGER_WEB_ORIGINS", "https://shop.example, http://localhost:8000,")
+    assert config.load({}).web_origins == ("https://shop.example", "http://localhost:8000")
+
+    given = "http://[::1]:8000,https://xn--mller-kva.example:8443,http://127.0.0.1"
+    assert config.load({"web_origins": given}).web_origins == tuple(given.split(","))
+
+
+@pytest.mark.parametrize(
+    ("origin", "instead"),
+    [
+        ("https://shop.example/", "so https://shop.example:"),
+        ("https://shop.example/cart?a=1", "so https://shop.example:"),
+        ("https://Shop.Example", "so https://shop.example:"),
+        ("https://shop.example:443", "so https://shop.example:"),
+        ("https://user@shop.example", "so https://shop.example:"),
+        ("shop.example", "as browsers send it: scheme"),
+        ("*", "no wildcard"),
+        ("https://*.shop.example", "no wildcard"),
+        ("null", "such as https://shop.example"),
+        ("https://", "such as https://shop.example"),
+        ("https://müller.example", "such as https://shop.example"),
+        ("https://shop.example:99999", "such as https://shop.example"),
+        ("ftp://shop.example", "such as https://shop.example"),
+        ("http://shop.example", "must be https"),
+        ("http://10.0.0.1:8000", "must be https"),
+    ],
+)
+def test_an_origin_is_what_a_browser_sends(origin: str, instead: str) -> None:
+    with pytest.raises(config.SettingsInvalid) as caught:
+        config.load({"web_origins": f"https://good.example,{origin}"})
+
+    ((name, what),) = caught.value.faults
+    assert name == "--web-origins"
+    assert origin in what
+    assert instead in what

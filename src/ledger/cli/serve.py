@@ -33,8 +33,17 @@ def serve(
         typer.Option(
             "--http-address",
             metavar="HOST:PORT",
-            help="Where JSON, gRPC-Web, /metrics, /healthz and /readyz are served. Default: "
+            help="Where JSON, gRPC-Web, /web, /metrics, /healthz and /readyz are served. Default: "
             "LEDGER_HTTP_ADDRESS, else 127.0.0.1:8080.",
+        ),
+    ] = None,
+    web_origins: Annotated[
+        str | None,
+        typer.Option(
+            "--web-origins",
+            metavar="ORIGINS",
+            help="Origins of web shops, separated by commas, whose pages may call the HTTP port "
+            "from a browser, such as https://shop.example. Default: LEDGER_WEB_ORIGINS, else none.",
         ),
     ] = None,
     database_url: options.DatabaseUrl = None,
@@ -150,6 +159,7 @@ def serve(
     chosen = settings(
         grpc_address=grpc_address,
         http_address=http_address,
+        web_origins=web_origins,
         database_url=database_url,
         data_dir=data_dir,
         log_format="json" if json and log_format is None else log_format,
@@ -179,6 +189,7 @@ def _serve(chosen: Settings, url: str, on_ready: OnReady) -> None:
         database_url=url,
         grpc_address=chosen.grpc_address,
         http_address=chosen.http_address,
+        web_origins=chosen.web_origins,
         queue_limit=chosen.queue_limit,
         batch_limit=chosen.batch_limit,
         scheduler_seconds=chosen.scheduler_seconds,

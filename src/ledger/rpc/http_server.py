@@ -1,4 +1,4 @@
-"""The HTTP port: Connect JSON and gRPC-Web for the same methods, metrics and probes.
+"""The HTTP port: Connect JSON and gRPC-Web for the same methods, metrics, probes, the widget.
 
 connectrpc is kept behind this module. Its errors carry the same google.rpc details as on gRPC.
 """
@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import socket
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import uvicorn
@@ -34,6 +34,7 @@ from starlette.routing import Mount, Route
 from ledger.core.errors import invalid
 from ledger.rpc.dispatch import MAX_MESSAGE_BYTES, Call, Dispatcher, Method, StatusError
 from ledger.rpc.status import to_status
+from ledger.rpc.web import SCRIPT_PATH, Script, cross_origin
 
 
 def connect_error(status: status_pb2.Status) -> ConnectError:
@@ -153,7 +154,8 @@ def _is_native_grpc(scope: Any) -> bool:
 class HttpServer:
     """uvicorn on one address, which other workers may `share`, in the running event loop.
 
-    `exposition` has what /metrics shows, or raises TimeoutError.
+    Pages of `web_origins` may call it, too. `exposition` has what /metrics shows, or raises
+    TimeoutError.
     """
 
     def __init__(
@@ -163,6 +165,7 @@ class HttpServer:
         actor: str,
         share: bool,
         *,
+        web_origins: Sequence[str],
         exposition: Callable[[], Awaitable[CollectorRegistry]],
         is_ready: Callable[[], Awaitable[bool]],
     ) -> None:
@@ -173,8 +176,10 @@ class HttpServer:
                 Route("/metrics", self._metrics_page),
                 Route("/healthz", self._alive),
                 Route("/readyz", self._ready),
+                Route(SCRIPT_PATH, Script()),
                 Mount("/", _Application(dispatcher, actor)),
-            ]
+            ],
+            middleware=cross_origin(web_origins),
         )
         host, _, port = address.rpartition(":")
         self._socket = _listen(host.strip("[]"), int(port), share)

@@ -24,3 +24,5 @@ class ServeOptions:
     share_ports: bool = False
     #: each process keeps to a processor of its own
     pin: bool = False
+    #: origins, such as https://shop.example, whose pages may call the HTTP port
+    web_origins: tuple[str, ...] = ()

@@ -88,6 +88,7 @@ class Server:
             options.http_address,
             DEVELOPER,
             share,
+            web_origins=options.web_origins,
             exposition=self._exposition,
             is_ready=self._is_ready,
         )

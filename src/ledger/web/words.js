@@ -1,0 +1,60 @@
+// Numbers, money, dates and sentences in the language of an element.
+
+/** Numbers, money, dates and sentences in one language. */
+class Words {
+  /** `language` is a BCP 47 tag; texts that it does not have are in English. */
+  constructor(language, timeZone) {
+    this.language = Intl.getCanonicalLocales(supported(language))[0];
+    const short = this.language.split("-")[0];
+    const chosen = [this.language, short].find((tag) => Object.hasOwn(TEXTS, tag)) ?? "en";
+    /** the language of the texts, for whoever reads them aloud */
+    this.textLanguage = chosen;
+    this.texts = { ...TEXTS.en, ...TEXTS[chosen] };
+    this.plural = new Intl.PluralRules(chosen);
+    this.timeZone = timeZone;
+  }
+
+  say(key, values = {}, n = 0n) {
+    const text = this.texts[key];
+    const form =
+      typeof text === "string" ? text : (text[this.plural.select(Number(n))] ?? text.other);
+    const all = { n: this.number(n), ...values };
+    return form.replaceAll(/\{(\w+)\}/g, (whole, name) => all[name] ?? whole);
+  }
+
+  number(n) {
+    return new Intl.NumberFormat(this.language).format(n);
+  }
+
+  money({ currencyCode, units = "0", nanos = 0 }) {
+    const amount = `${units}.${String(nanos).padStart(9, "0")}`;
+    const style = { style: "currency", currency: currencyCode };
+    return new Intl.NumberFormat(this.language, style).format(amount);
+  }
+
+  /** The last day on which something can be done that ends at this instant. */
+  lastDay(instant) {
+    return this.date(Date.parse(instant) - 1);
+  }
+
+  date(instant) {
+    return this.#format({ dateStyle: "long" }, instant);
+  }
+
+  time(instant) {
+    return this.#format({ dateStyle: "short", timeStyle: "short" }, instant);
+  }
+
+  #format(style, instant) {
+    const format = new Intl.DateTimeFormat(this.language, { ...style, timeZone: this.timeZone });
+    return format.format(new Date(instant));
+  }
+}
+
+function supported(language) {
+  try {
+    return Intl.NumberFormat.supportedLocalesOf(language).length ? language : "en";
+  } catch {
+    return "en"; // no language tag at all
+  }
+}
