@@ -147,6 +147,8 @@ class Settings(BaseSettings):
     queue_limit: int = Field(default=10_000, ge=1, le=1_000_000)
     #: commands that are written in one transaction, at most
     batch_limit: int = Field(default=1_000, ge=1, le=10_000)
+    #: streams of balances and events that may be open in one service process
+    stream_limit: int = Field(default=1_000, ge=0, le=100_000)
     #: between two looks for what has fallen due; 0: other servers look
     scheduler_seconds: float = Field(default=1.0, ge=0, le=3600)
     #: service processes that share both ports

@@ -44,6 +44,7 @@ _CUMULATIVE = ("counter", "histogram")
 #: what other values of several processes come to; all others: the largest
 _TOGETHER: Mapping[str, Callable[[float, float], float]] = {
     "ledger_queue_depth": operator.add,
+    "ledger_watchers": operator.add,
     "ledger_database_up": min,
 }
 #: what says something about a process alone
@@ -113,8 +114,8 @@ class _Tallies(Collector):
     """Shows what is not counted by prometheus_client itself."""
 
     def __init__(self) -> None:
-        #: by service and method
-        self.calls: dict[tuple[str, str], CallMeter] = {}
+        #: by type, service and method
+        self.calls: dict[tuple[str, str, str], CallMeter] = {}
         self.queue_wait = Tally()
 
     def collect(self) -> Iterator[Metric]:
@@ -138,7 +139,7 @@ class _Tallies(Collector):
             labels=[],
         )
         for method, meter in self.calls.items():
-            meter.show(["unary", *method], started, handled, handling)
+            meter.show(list(method), started, handled, handling)
         self.queue_wait.show(waits, [])
         yield from (started, handled, handling, waits)
 
@@ -192,6 +193,14 @@ class Metrics:
             "Age of the oldest entry that time has made due and nobody has posted yet",
             registry=registry,
         )
+        self.watchers = Gauge(
+            "ledger_watchers", "Open streams of balances and events", registry=registry
+        )
+        self.feed_lag = Gauge(
+            "ledger_feed_lag_seconds",
+            "Age of the oldest commit that streams may not have been told of",
+            registry=registry,
+        )
         self.database_up = Gauge(
             "ledger_database_up", "1 while the database answers, else 0", registry=registry
         )
@@ -211,9 +220,10 @@ class Metrics:
         for kind in KINDS:
             self.points.labels(program_id, kind)
 
-    def know_method(self, service: str, method: str) -> CallMeter:
+    def know_method(self, service: str, method: str, streaming: bool = False) -> CallMeter:
         """The meter of a method, which from now on is shown, at 0."""
-        return self._tallies.calls.setdefault((service, method), CallMeter())
+        key = ("server_stream" if streaming else "unary", service, method)
+        return self._tallies.calls.setdefault(key, CallMeter())
 
 
 class Exposition(CollectorRegistry):

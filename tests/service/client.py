@@ -241,14 +241,14 @@ class GrpcClient(Client):
         try:
             answer = call(data, timeout=timeout, metadata=metadata)
         except grpc.RpcError as error:
-            raise Failure(_status_of(error)) from None
+            raise Failure(status_of(error)) from None
         return answer
 
     def close(self) -> None:
         self._channel.close()
 
 
-def _status_of(error: Any) -> status_pb2.Status:
+def status_of(error: Any) -> status_pb2.Status:
     for key, value in error.trailing_metadata() or ():
         if key == "grpc-status-details-bin":
             status = status_pb2.Status.FromString(value)
@@ -284,13 +284,13 @@ class HttpClient(Client):
         if code == 200:
             return body
         assert content_type == "application/json", (code, content_type, body)
-        raise Failure(_connect_status(json.loads(body)))
+        raise Failure(connect_status(json.loads(body)))
 
     def close(self) -> None:
         self._connection.close()
 
 
-def _connect_status(error: Mapping[str, Any]) -> status_pb2.Status:
+def connect_status(error: Mapping[str, Any]) -> status_pb2.Status:
     name = error["code"].upper().replace("CANCELED", "CANCELLED")
     status = status_pb2.Status(code=code_pb2.Code.Value(name), message=error.get("message", ""))
     for detail in error.get("details", ()):
@@ -340,23 +340,24 @@ class GrpcWebClient(HttpClient):
     def unwrap(self, code: int, body: bytes, content_type: str) -> bytes:
         assert (code, content_type) == (200, self.content_type)
         message = b""
-        trailers: dict[str, str] = {}
         while body:
             flag, length = struct.unpack(">BI", body[:5])
             frame, body = body[5 : 5 + length], body[5 + length :]
-            if flag & 0x80:
-                lines = frame.decode().strip().split("\r\n")
-                trailers = {k.lower(): v.strip() for k, _, v in (s.partition(":") for s in lines)}
-            else:
+            if not flag & 0x80:
                 message = frame
-        if trailers["grpc-status"] == "0":
-            return message
-        status = status_pb2.Status(
-            code=int(trailers["grpc-status"]), message=unquote(trailers["grpc-message"])
-        )
-        details = trailers.get("grpc-status-details-bin")
-        if details:
-            status = status_pb2.Status.FromString(
-                base64.b64decode(details + "=" * (-len(details) % 4))
-            )
-        raise Failure(status)
+            elif (status := grpc_web_status(frame)) is not None:
+                raise Failure(status)
+        return message
+
+
+def grpc_web_status(frame: bytes) -> status_pb2.Status | None:
+    """What the trailers of gRPC-Web, a frame of the body, say; None: OK."""
+    lines = frame.decode().strip().split("\r\n")
+    trailers = {k.lower(): v.strip() for k, _, v in (s.partition(":") for s in lines)}
+    if trailers["grpc-status"] == "0":
+        return None
+    details = trailers.get("grpc-status-details-bin")
+    if details:
+        return status_pb2.Status.FromString(base64.b64decode(details + "=" * (-len(details) % 4)))
+    code, message = int(trailers["grpc-status"]), unquote(trailers["grpc-message"])
+    return status_pb2.Status(code=code, message=message)

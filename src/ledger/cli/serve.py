@@ -100,6 +100,16 @@ def serve(
             rich_help_panel="Operation",
         ),
     ] = None,
+    stream_limit: Annotated[
+        int | None,
+        typer.Option(
+            "--stream-limit",
+            metavar="N",
+            help="Streams of balances and events that may be open in a process; more are refused "
+            "as TOO_MANY_STREAMS. Default: LEDGER_STREAM_LIMIT, else 1000.",
+            rich_help_panel="Operation",
+        ),
+    ] = None,
     scheduler_seconds: Annotated[
         float | None,
         typer.Option(
@@ -166,6 +176,7 @@ def serve(
         log_level=log_level,
         queue_limit=queue_limit,
         batch_limit=batch_limit,
+        stream_limit=stream_limit,
         scheduler_seconds=scheduler_seconds,
         workers=workers,
         pin=pin,
@@ -192,6 +203,7 @@ def _serve(chosen: Settings, url: str, on_ready: OnReady) -> None:
         web_origins=chosen.web_origins,
         queue_limit=chosen.queue_limit,
         batch_limit=chosen.batch_limit,
+        stream_limit=chosen.stream_limit,
         scheduler_seconds=chosen.scheduler_seconds,
         allow_unsafe_database=chosen.allow_unsafe_database,
         pin=_pinned(chosen),

@@ -6,7 +6,9 @@ LedgerError
 ├── NotFound                 PROGRAM_NOT_FOUND, MEMBER_NOT_FOUND, PURCHASE_NOT_FOUND, …
 ├── FailedPrecondition       a business "no" to a known member; remembered under its request id
 ├── DeadlineExceeded         before running: not executed
-└── Unavailable              OVERLOADED, STORAGE_UNAVAILABLE, COMMIT_UNKNOWN, SHUTTING_DOWN
+├── ReaderTooSlow            the reader of a stream
+└── Unavailable              OVERLOADED, STORAGE_UNAVAILABLE, COMMIT_UNKNOWN, TOO_MANY_STREAMS,
+                             SHUTTING_DOWN
 
 The metadata of an answer is exactly the fields an error was made with, so that a program can read
 what a person reads in the message. Imports nothing of the rest of the package.
@@ -251,6 +253,12 @@ class DeadlineExceeded(LedgerError):
     template = "the deadline passed while the request was waiting; it was not executed"
 
 
+class ReaderTooSlow(LedgerError):
+    code = "RESOURCE_EXHAUSTED"
+    reason = "READER_TOO_SLOW"
+    template = "a message of the stream was not taken within {seconds} s: open it again"
+
+
 class Unavailable(LedgerError):
     code = "UNAVAILABLE"
     retry_after = 0.2
@@ -274,6 +282,12 @@ class CommitUnknown(Unavailable):
         "outcome, it is never applied twice"
     )
     retry_after = 1.0
+
+
+class TooManyStreams(Unavailable):
+    reason = "TOO_MANY_STREAMS"
+    template = "{limit} streams are open on this server, as many as it may have; try again later"
+    retry_after = 5.0
 
 
 class ShuttingDown(Unavailable):

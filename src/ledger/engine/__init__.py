@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+import msgspec
 import sqlalchemy as sa
 import structlog
 
@@ -25,7 +26,7 @@ from ledger.core.errors import (
     Overloaded,
     StorageUnavailable,
 )
-from ledger.core.model import Account, Receipt
+from ledger.core.model import Account, Balance, Entry, Receipt, balance_of
 from ledger.core.posting import Context, Posting
 from ledger.core.program import Program
 from ledger.engine.batch import Item, Outcome
@@ -135,6 +136,13 @@ class Engine:
             )
         return program, found
 
+    def tell(self, listener: Callable[[Sequence[Entry]], None]) -> None:
+        """Have a function told of the entries of each transaction, once they are durable.
+
+        It is called in the writer's thread: callers wait for it.
+        """
+        self._writer.on_commit = listener
+
     def now(self, program: Program, account: Account | None = None) -> int:
         """The program's present (µs): its sandbox clock or real time, never before the account."""
         now = self.clock() if program.clock_time is None else program.clock_time
@@ -214,6 +222,18 @@ def settled(account: Account, program: Program, member_id: str, instant: int) ->
     posting = Posting(account, member_id, Context(program=program, now=instant, actor=""))
     settle(posting)
     return posting
+
+
+def balance_at(
+    account: Account, program: Program, member_id: str, instant: int
+) -> tuple[Balance, int | None]:
+    """What an account shows at an instant (µs), and when time next does something to it.
+
+    What time has changed since its last entry is in effect; the version is still that entry's.
+    """
+    posting = settled(account, program, member_id, instant)
+    balance = balance_of(posting.account, instant)
+    return msgspec.structs.replace(balance, version=account.version), posting.due_time
 
 
 def _text(error: sa.exc.SQLAlchemyError) -> str:

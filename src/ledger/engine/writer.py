@@ -82,6 +82,8 @@ class Writer:
         self._guard = guard
         self._recovery_seconds = recovery_seconds
         self._stall_seconds = stall_seconds
+        #: told of the entries of each transaction, once they are durable
+        self.on_commit: Callable[[Sequence[Entry]], None] = lambda entries: None
         self._hurried = False
         self._connection: sa.PoolProxiedConnection | None = None
         #: members that a batch could not lock: asked for first, so that no other batch waits too
@@ -127,6 +129,7 @@ class Writer:
                 for item in items if doubts else ():
                     doubts.pop(request_key(item.command), None)
                 self._count_points(batch.posted)
+                self._tell(batch.posted)
                 return batch.outcomes
             except Exception as failed:
                 error = failed  # handled outside of this clause: later errors are not its sequels
@@ -282,6 +285,12 @@ class Writer:
         if self._connection is not None:
             self._connection.invalidate()
             self._connection = None
+
+    def _tell(self, entries: Sequence[Entry]) -> None:
+        try:
+            self.on_commit(entries)
+        except Exception:  # what only listens must not fail what is durable
+            log.exception("entries not told", entries=len(entries))
 
     def _count(self, items: Sequence[Item], outcomes: Sequence[Outcome]) -> None:
         commands: Counter[tuple[str, str, str]] = Counter()

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import msgspec
+from collections.abc import AsyncGenerator
 
 from ledger.core.apply import fold
 from ledger.core.chain import canonical_form
 from ledger.core.errors import EntryNotFound, VersionMismatch, invalid
 from ledger.core.ids import hold_id
 from ledger.core.instants import DAY, format_instant
-from ledger.core.model import balance_of
 from ledger.core.program import Program
 from ledger.core.provenance import Origin, origins, sentence
 from ledger.core.schedule import schedule
 from ledger.core.status import present_status
-from ledger.engine import Engine, settled
+from ledger.engine import Engine, balance_at, settled
+from ledger.feed import Feed
 from ledger.rpc.answers import KIND_NUMBERS, balance_message, entry_message
 from ledger.rpc.dispatch import Call
 from ledger.rpc.fields import Fields, page_position, page_token
+from ledger.rpc.live import watch_balance
 from ledger.rpc.lookup import program_covering
 from ledger.rpc.tiers import fill_tier_status
 from ledger.rpc.wellknown import timestamp
@@ -35,8 +36,9 @@ _LOT_STATES = {
 class BalanceService:
     """See protos/ledger/v1/balance.proto for what each method answers and refuses."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, feed: Feed) -> None:
         self._engine = engine
+        self._feed = feed
 
     async def GetBalance(
         self, request: balance_pb2.GetBalanceRequest, call: Call
@@ -60,11 +62,13 @@ class BalanceService:
             raise invalid("as_of_time", f"must be at most 10 years ahead: until {latest}")
         if account.version < request.min_version:
             raise VersionMismatch(expected=request.min_version, actual=account.version)
-        present = settled(account, program, request.member_id, as_of_time).account
-        balance = balance_of(present, as_of_time)
-        # What time has changed since is shown but not yet an entry.
-        balance = msgspec.structs.replace(balance, version=account.version)
+        balance, _ = balance_at(account, program, request.member_id, as_of_time)
         return balance_message(balance, program)
+
+    def WatchBalance(
+        self, request: balance_pb2.WatchBalanceRequest, call: Call
+    ) -> AsyncGenerator[balance_pb2.WatchBalanceResponse, None]:
+        return watch_balance(self._engine, self._feed, request)
 
     async def GetTierStatus(
         self, request: balance_pb2.GetTierStatusRequest, call: Call

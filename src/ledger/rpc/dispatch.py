@@ -1,15 +1,16 @@
 """One way from a request to an answer, whichever transport it came by.
 
 The methods are found in the proto descriptors: a service object has a coroutine method of the RPC's
-name, `async def Name(self, request, call) -> response`. Here it is timed, counted, and its errors
-become a Status.
+name, `async def Name(self, request, call) -> response`, or for a stream of responses a generator of
+that form. Here it is timed, counted, and its errors become a Status.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -19,7 +20,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.rpc import status_pb2
 
-from ledger.core.errors import Internal, LedgerError, ShuttingDown
+from ledger.core.errors import Internal, LedgerError, ReaderTooSlow, ShuttingDown
 from ledger.metrics import Metrics
 from ledger.rpc.status import to_status
 
@@ -28,6 +29,9 @@ log = structlog.get_logger(__name__)
 #: what a caller may send, and what its headers may weigh
 MAX_MESSAGE_BYTES = 1024 * 1024
 MAX_METADATA_BYTES = 16 * 1024
+
+#: how long a reader of a stream may take for one message before it is cut off
+STALL_SECONDS = 30.0
 
 #: how long a call that comes too late is kept: who asks again at once must not fill the last moment
 REFUSAL_SECONDS = 0.1
@@ -61,7 +65,10 @@ class Method:
     response_class: type[Message]
     #: whether it writes nothing, so that a cache may answer
     safe: bool
-    call: Callable[[Any, Call], Awaitable[Message]]
+    #: whether it answers a stream of responses
+    streaming: bool
+    #: answers an awaitable response, or an asynchronous generator of responses
+    call: Callable[[Any, Call], Any]
 
     @property
     def path(self) -> str:
@@ -81,6 +88,7 @@ def _method(descriptor: ServiceDescriptor, method: MethodDescriptor, service: ob
         request_class=GetMessageClass(method.input_type),
         response_class=GetMessageClass(method.output_type),
         safe=level == 1,  # NO_SIDE_EFFECTS
+        streaming=method.server_streaming,
         call=getattr(service, method.name),
     )
 
@@ -90,9 +98,12 @@ class Dispatcher:
 
     def __init__(self, methods: list[Method], metrics: Metrics) -> None:
         self.methods = methods
+        #: for the reader of a stream to take one message
+        self.stall_seconds = STALL_SECONDS
         self._stopping = False
         self._meters = {
-            method.path: metrics.know_method(method.service, method.name) for method in methods
+            method.path: metrics.know_method(method.service, method.name, method.streaming)
+            for method in methods
         }
 
     async def run(self, method: Method, request: Message, call: Call) -> Message:
@@ -105,20 +116,55 @@ class Dispatcher:
             if self._stopping:
                 await asyncio.sleep(REFUSAL_SECONDS)
                 raise ShuttingDown()
-            return await method.call(request, call)
-        except LedgerError as error:
-            code = error.code
-            raise StatusError(to_status(error)) from None
-        except asyncio.CancelledError:
-            code = "CANCELLED"
-            raise
-        except Exception:
-            code = "INTERNAL"
-            log.exception("call failed", service=method.service, method=method.name)
-            raise StatusError(to_status(Internal())) from None
+            response: Message = await method.call(request, call)
+            return response
+        except BaseException as error:
+            code, raised = _judged(method, error)
+            raise raised from None
         finally:
             meter.end(code, time.perf_counter() - began)
 
+    async def stream(
+        self, method: Method, request: Message, call: Call
+    ) -> AsyncGenerator[Message, None]:
+        """The responses of one call to a streaming method. Raises as `run`.
+
+        Whoever sends them on has `stall_seconds` for each, and throws `too_slow` in when it takes
+        longer.
+        """
+        meter = self._meters[method.path]
+        began = time.perf_counter()
+        meter.begin()
+        code = "OK"
+        try:
+            if self._stopping:
+                await asyncio.sleep(REFUSAL_SECONDS)
+                raise ShuttingDown()
+            async with aclosing(method.call(request, call)) as responses:
+                async for response in responses:
+                    yield response
+                    if self._stopping:
+                        raise ShuttingDown()
+        except BaseException as error:
+            code, raised = _judged(method, error)
+            raise raised from None
+        finally:
+            meter.end(code, time.perf_counter() - began)
+
+    def too_slow(self) -> ReaderTooSlow:
+        """What ends a stream whose reader takes longer than it may."""
+        return ReaderTooSlow(seconds=f"{self.stall_seconds:g}")
+
     def stop(self) -> None:
-        """Answer every new call with SHUTTING_DOWN."""
+        """Answer every new call, and the next message of every stream, with SHUTTING_DOWN."""
         self._stopping = True
+
+
+def _judged(method: Method, error: BaseException) -> tuple[str, BaseException]:
+    """The code to count a failed call under, and what to raise: its status, or a cancellation."""
+    if isinstance(error, LedgerError):
+        return error.code, StatusError(to_status(error))
+    if not isinstance(error, Exception):  # cancelled, or nobody takes more of a stream
+        return "CANCELLED", error
+    log.error("call failed", service=method.service, method=method.name, exc_info=error)
+    return "INTERNAL", StatusError(to_status(Internal()))

@@ -5,12 +5,14 @@ Messages are parsed here and not by grpc, so that malformed bytes are an INVALID
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from typing import Any
 
 import grpc
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
@@ -49,12 +51,15 @@ class GrpcServer:
         self._health = health.aio.HealthServicer()
         services: dict[str, dict[str, Any]] = {}
         for method in dispatcher.methods:
-            services.setdefault(method.service, {})[method.name] = (
-                grpc.unary_unary_rpc_method_handler(
-                    self._handler(method),
-                    request_deserializer=None,
-                    response_serializer=method.response_class.SerializeToString,
-                )
+            make = (
+                grpc.unary_stream_rpc_method_handler
+                if method.streaming
+                else grpc.unary_unary_rpc_method_handler
+            )
+            services.setdefault(method.service, {})[method.name] = make(
+                self._handler(method),
+                request_deserializer=None,
+                response_serializer=method.response_class.SerializeToString,
             )
         for service, handlers in services.items():
             self._server.add_generic_rpc_handlers(
@@ -82,12 +87,30 @@ class GrpcServer:
                 except DecodeError:
                     fault = invalid("request", f"is not a {method.request_class.DESCRIPTOR.name}")
                     raise StatusError(to_status(fault)) from None
+                if method.streaming:
+                    return await self._stream(method, request, Call(actor, deadline), context)
                 return await dispatcher.run(method, request, Call(actor, deadline))
             except StatusError as error:
                 status = shortened(error.status, _MAX_STATUS_BYTES)
                 await context.abort_with_status(rpc_status.to_status(status))
 
         return handle
+
+    async def _stream(
+        self,
+        method: Method,
+        request: Message,
+        call: Call,
+        context: grpc.aio.ServicerContext[Any, Any],
+    ) -> None:
+        dispatcher = self._dispatcher
+        async with aclosing(dispatcher.stream(method, request, call)) as responses:
+            async for response in responses:
+                try:
+                    async with asyncio.timeout(dispatcher.stall_seconds):
+                        await context.write(response)
+                except TimeoutError:
+                    await responses.athrow(dispatcher.too_slow())
 
     async def start(self) -> None:
         await self._server.start()

@@ -8,8 +8,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
+from contextvars import ContextVar
 from typing import Any
 
 import uvicorn
@@ -35,6 +38,9 @@ from ledger.core.errors import invalid
 from ledger.rpc.dispatch import MAX_MESSAGE_BYTES, Call, Dispatcher, Method, StatusError
 from ledger.rpc.status import to_status
 from ledger.rpc.web import SCRIPT_PATH, Script, cross_origin
+
+#: a connection is given up when its other end takes nothing of what was sent for so long
+_UNHEARD_MILLISECONDS = 60_000
 
 
 def connect_error(status: status_pb2.Status) -> ConnectError:
@@ -86,12 +92,40 @@ def _malformed(error: Exception) -> ConnectError:
     return connect_error(to_status(invalid("request", text[:300])))
 
 
+class _Reader:
+    """Whoever reads a stream: it has so many seconds to take a message.
+
+    When it takes longer the message is left out and the stream ends: with its status, if that is
+    still taken, otherwise in the middle.
+    """
+
+    def __init__(self, send: Callable[[Any], Awaitable[None]], stall_seconds: float) -> None:
+        self._send = send
+        self._stall_seconds = stall_seconds
+        self.stalled = False
+
+    async def send(self, event: Any) -> None:
+        try:
+            async with asyncio.timeout(self._stall_seconds):
+                await self._send(event)
+        except TimeoutError:
+            if self.stalled:
+                raise
+            self.stalled = True
+
+
+#: of the stream that is answered in this context
+_reader: ContextVar[_Reader] = ContextVar("reader")
+
+
 class _Application(ConnectASGIApplication[Dispatcher]):
     """Every method of the dispatcher as one Connect application."""
 
     def __init__(self, dispatcher: Dispatcher, actor: str) -> None:
+        self._dispatcher = dispatcher
         self._actor = actor
         self._paths = {method.path for method in dispatcher.methods}
+        self._streams = {method.path for method in dispatcher.methods if method.streaming}
         super().__init__(
             service=dispatcher,
             endpoints=self._endpoints_of,
@@ -109,6 +143,10 @@ class _Application(ConnectASGIApplication[Dispatcher]):
         elif _is_native_grpc(scope):
             # It needs HTTP/2 and trailers: there is a port for it.
             await Response(status_code=415)(scope, receive, send)
+        elif scope["path"] in self._streams:
+            reader = _Reader(send, self._dispatcher.stall_seconds)
+            _reader.set(reader)
+            await super().__call__(scope, receive, reader.send)
         else:
             await super().__call__(scope, receive, send)
 
@@ -117,25 +155,40 @@ class _Application(ConnectASGIApplication[Dispatcher]):
 
     def _endpoint(self, dispatcher: Dispatcher, method: Method) -> Endpoint[Any, Any]:
         async def call(request: Any, context: RequestContext[Any, Any]) -> Any:
-            remaining = context.timeout_ms
-            deadline = None if remaining is None else time.monotonic() + remaining / 1_000
             try:
-                return await dispatcher.run(method, request, Call(self._actor, deadline))
+                return await dispatcher.run(method, request, self._call(context))
+            except StatusError as error:
+                raise connect_error(error.status) from None
+
+        async def stream(request: Any, context: RequestContext[Any, Any]) -> AsyncIterator[Any]:
+            reader = _reader.get()
+            responses = dispatcher.stream(method, request, self._call(context))
+            try:
+                async with aclosing(responses):
+                    async for response in responses:
+                        yield response
+                        if reader.stalled:
+                            await responses.athrow(dispatcher.too_slow())
             except StatusError as error:
                 raise connect_error(error.status) from None
 
         level = IdempotencyLevel.NO_SIDE_EFFECTS if method.safe else IdempotencyLevel.IDEMPOTENT
-        return Endpoint.unary(
-            method=MethodInfo(
-                name=method.name,
-                service_name=method.service,
-                input=method.request_class,
-                output=method.response_class,
-                idempotency_level=level,
-                stream_type=StreamType.UNARY,
-            ),
-            function=call,
+        info: MethodInfo[Any, Any] = MethodInfo(
+            name=method.name,
+            service_name=method.service,
+            input=method.request_class,
+            output=method.response_class,
+            idempotency_level=level,
+            stream_type=StreamType.SERVER_STREAM if method.streaming else StreamType.UNARY,
         )
+        if method.streaming:
+            return Endpoint.server_stream(method=info, function=stream)
+        return Endpoint.unary(method=info, function=call)
+
+    def _call(self, context: RequestContext[Any, Any]) -> Call:
+        remaining = context.timeout_ms
+        deadline = None if remaining is None else time.monotonic() + remaining / 1_000
+        return Call(self._actor, deadline)
 
 
 def _unimplemented(scope: Any) -> Response:
@@ -241,6 +294,8 @@ def _listen(host: str, port: int, share: bool) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if share:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    if sys.platform == "linux":  # inherited by connections, whose other ends may just be gone
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNHEARD_MILLISECONDS)
     try:
         listener.bind((host, port))
     except OSError as error:

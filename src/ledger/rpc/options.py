@@ -16,6 +16,8 @@ class ServeOptions:
     queue_limit: int = 10_000
     #: commands written in one transaction
     batch_limit: int = 1_000
+    #: streams of balances and events that may be open
+    stream_limit: int = 1_000
     #: between two looks for what has fallen due; 0: this server does not look
     scheduler_seconds: float = 1.0
     #: accept a database that may lose what it acknowledged (tests only)

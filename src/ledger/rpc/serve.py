@@ -13,6 +13,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from ledger.engine import Engine, real_clock
+from ledger.feed import Feed
 from ledger.metrics import Exposition, Metrics
 from ledger.rpc.audit import AuditService
 from ledger.rpc.balances import BalanceService
@@ -80,7 +81,9 @@ class Server:
             batch_limit=options.batch_limit,
             queue_limit=options.queue_limit,
         )
-        self._dispatcher = Dispatcher(_methods(self.engine, self._metrics), self._metrics)
+        self._feed = Feed(self.engine, self._metrics, limit=options.stream_limit)
+        methods = _methods(self.engine, self._feed, self._metrics)
+        self._dispatcher = Dispatcher(methods, self._metrics)
         share = options.share_ports
         self._grpc = GrpcServer(self._dispatcher, options.grpc_address, DEVELOPER, share)
         self._http = HttpServer(
@@ -103,6 +106,7 @@ class Server:
         await self._grpc.start()
         await self._http.start()
         self._metrics.database_up.set(1)
+        self._feed.start()
         if self._schedules:
             self._scheduler.start()
         if self._sibling is not None:
@@ -116,6 +120,7 @@ class Server:
         await self._scheduler.stop()
         await self._grpc.leave()
         self._dispatcher.stop()
+        await self._feed.stop()
         # When gRPC stops, it answers CANCELLED, which no client repeats, to calls that it has read
         # and not handed over. There are none once everybody was told that the server is stopping.
         await asyncio.sleep(NOTICE_SECONDS)
@@ -183,13 +188,13 @@ async def _serve(
     await server.stop()
 
 
-def _methods(engine: Engine, metrics: Metrics) -> list[Method]:
+def _methods(engine: Engine, feed: Feed, metrics: Metrics) -> list[Method]:
     services = {
         program_pb2: ("ProgramService", ProgramService(engine, metrics)),
         member_pb2: ("MemberService", MemberService(engine)),
         points_pb2: ("PointsService", PointsService(engine)),
         redemption_pb2: ("RedemptionService", RedemptionService(engine)),
-        balance_pb2: ("BalanceService", BalanceService(engine)),
+        balance_pb2: ("BalanceService", BalanceService(engine, feed)),
         audit_pb2: ("AuditService", AuditService(engine)),
     }
     return [

@@ -209,6 +209,7 @@ Index(
     entries.c.sequence,
     postgresql_where=entries.c.subject_sequence.is_not(None),
 )
+Index("entries_xid_idx", entries.c.program_id, entries.c.xid)
 
 #: Commands that got a business "no": a request id has one outcome for ever. Append-only.
 refusals = Table(
@@ -306,6 +307,7 @@ expiry_warnings = Table(
         name="expiry_warnings_pkey",
     ),
 )
+Index("expiry_warnings_xid_idx", expiry_warnings.c.program_id, expiry_warnings.c.xid)
 
 #: Tables whose rows are never changed nor deleted, whoever asks.
 APPEND_ONLY = (entries, refusals, purchases, rules_versions, expiry_warnings)

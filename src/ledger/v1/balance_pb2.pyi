@@ -35,6 +35,24 @@ class GetBalanceRequest(_message.Message):
     min_version: int
     def __init__(self, program_id: _Optional[str] = ..., member_id: _Optional[str] = ..., as_of_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., min_version: _Optional[int] = ...) -> None: ...
 
+class WatchBalanceRequest(_message.Message):
+    __slots__ = ("program_id", "member_id", "min_version")
+    PROGRAM_ID_FIELD_NUMBER: _ClassVar[int]
+    MEMBER_ID_FIELD_NUMBER: _ClassVar[int]
+    MIN_VERSION_FIELD_NUMBER: _ClassVar[int]
+    program_id: str
+    member_id: str
+    min_version: int
+    def __init__(self, program_id: _Optional[str] = ..., member_id: _Optional[str] = ..., min_version: _Optional[int] = ...) -> None: ...
+
+class WatchBalanceResponse(_message.Message):
+    __slots__ = ("balance", "as_of_time")
+    BALANCE_FIELD_NUMBER: _ClassVar[int]
+    AS_OF_TIME_FIELD_NUMBER: _ClassVar[int]
+    balance: _types_pb2.Balance
+    as_of_time: _timestamp_pb2.Timestamp
+    def __init__(self, balance: _Optional[_Union[_types_pb2.Balance, _Mapping]] = ..., as_of_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
 class GetTierStatusRequest(_message.Message):
     __slots__ = ("program_id", "member_id")
     PROGRAM_ID_FIELD_NUMBER: _ClassVar[int]

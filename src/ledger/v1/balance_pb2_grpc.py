@@ -70,6 +70,11 @@ class BalanceServiceStub:
                 request_serializer=ledger_dot_v1_dot_balance__pb2.GetExpiryScheduleRequest.SerializeToString,
                 response_deserializer=ledger_dot_v1_dot_balance__pb2.GetExpiryScheduleResponse.FromString,
                 _registered_method=True)
+        self.WatchBalance = channel.unary_stream(
+                '/ledger.v1.BalanceService/WatchBalance',
+                request_serializer=ledger_dot_v1_dot_balance__pb2.WatchBalanceRequest.SerializeToString,
+                response_deserializer=ledger_dot_v1_dot_balance__pb2.WatchBalanceResponse.FromString,
+                _registered_method=True)
 
 
 class BalanceServiceServicer:
@@ -132,6 +137,26 @@ class BalanceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchBalance(self, request, context):
+        """Answers a member's balance now, and then each time that it changes, for as long as the caller
+        reads: at once when this server wrote the change, within 0.3 s when another one did, and when
+        time alone changes it (points expire or become spendable, a hold lapses, a tier ends). A
+        balance that changes more often than about five times a second is answered at its newest, and
+        what lay between is left out. While nothing changes there is a heartbeat, at least every 20 s;
+        who hears nothing for 45 s should open the stream again. Versions never go back within a
+        stream.
+        A stream may end at any time with UNAVAILABLE: SHUTTING_DOWN when the server stops,
+        STORAGE_UNAVAILABLE when the database does not answer for long. Who opens it again with the
+        last version seen as min_version has missed nothing.
+        Errors: INVALID_ARGUMENT (INVALID_FIELD), NOT_FOUND (PROGRAM_NOT_FOUND, MEMBER_NOT_FOUND),
+        FAILED_PRECONDITION (VERSION_MISMATCH: min_version is not reached), UNAVAILABLE
+        (TOO_MANY_STREAMS: this server has as many as it may), RESOURCE_EXHAUSTED (READER_TOO_SLOW: a
+        message was not taken within 30 s).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_BalanceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -164,6 +189,11 @@ def add_BalanceServiceServicer_to_server(servicer, server):
                     servicer.GetExpirySchedule,
                     request_deserializer=ledger_dot_v1_dot_balance__pb2.GetExpiryScheduleRequest.FromString,
                     response_serializer=ledger_dot_v1_dot_balance__pb2.GetExpiryScheduleResponse.SerializeToString,
+            ),
+            'WatchBalance': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchBalance,
+                    request_deserializer=ledger_dot_v1_dot_balance__pb2.WatchBalanceRequest.FromString,
+                    response_serializer=ledger_dot_v1_dot_balance__pb2.WatchBalanceResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -333,6 +363,33 @@ class BalanceService:
             '/ledger.v1.BalanceService/GetExpirySchedule',
             ledger_dot_v1_dot_balance__pb2.GetExpiryScheduleRequest.SerializeToString,
             ledger_dot_v1_dot_balance__pb2.GetExpiryScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchBalance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/ledger.v1.BalanceService/WatchBalance',
+            ledger_dot_v1_dot_balance__pb2.WatchBalanceRequest.SerializeToString,
+            ledger_dot_v1_dot_balance__pb2.WatchBalanceResponse.FromString,
             options,
             channel_credentials,
             insecure,
