@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 _SCHEMES = ("postgresql://", "postgres://", "postgresql+psycopg2://")
@@ -125,6 +125,15 @@ def _origin_as_sent(text: str) -> str:
     return f"{parts.scheme}://{host}{suffix}"
 
 
+def _certificate_has_key(key: Path | None, known: ValidationInfo) -> Path | None:
+    given = known.data.get("tls_certificate")
+    if given is not None and key is None:
+        raise ValueError("must name the file of the key that LEDGER_TLS_CERTIFICATE is for")
+    if given is None and key is not None and "tls_certificate" in known.data:
+        raise ValueError("is of no use without LEDGER_TLS_CERTIFICATE")
+    return key
+
+
 class Settings(BaseSettings):
     """What `ledger serve`, `migrate`, `verify` and `embedded` run with."""
 
@@ -141,6 +150,13 @@ class Settings(BaseSettings):
     web_origins: Annotated[
         tuple[str, ...], NoDecode, BeforeValidator(_listed), AfterValidator(_origins)
     ] = ()
+    #: PEM files; both or neither: then both ports speak TLS
+    tls_certificate: Path | None = None
+    tls_key: Annotated[Path | None, AfterValidator(_certificate_has_key)] = Field(
+        default=None, validate_default=True
+    )
+    #: calls that one principal may make in a second, each item of a batch being one; 0: any number
+    quota_per_second: float = Field(default=0.0, ge=0, le=1_000_000)
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     #: commands that may wait to be written; more are refused as OVERLOADED

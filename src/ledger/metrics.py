@@ -46,6 +46,7 @@ _TOGETHER: Mapping[str, Callable[[float, float], float]] = {
     "ledger_queue_depth": operator.add,
     "ledger_watchers": operator.add,
     "ledger_database_up": min,
+    "ledger_certificate_expiry_timestamp_seconds": min,
 }
 #: what says something about a process alone
 _OF_PROCESS = "process_"
@@ -203,6 +204,23 @@ class Metrics:
         )
         self.database_up = Gauge(
             "ledger_database_up", "1 while the database answers, else 0", registry=registry
+        )
+        self.certificate_expiry = Gauge(
+            "ledger_certificate_expiry_timestamp_seconds",
+            "When what TLS is made of ends (seconds since 1970); shown for what is configured",
+            ("certificate",),
+            registry=registry,
+        )
+        self.files_unusable = Gauge(
+            "ledger_files_unusable",
+            "1 while files that were changed can not be used, and what was read before stays",
+            ("files",),
+            registry=registry,
+        )
+        self.quota_refusals = Counter(
+            "ledger_quota_refusals",
+            "Calls refused because their caller made too many",
+            registry=registry,
         )
         Info("ledger_build", "The version that is running", registry=registry).info(
             {"version": __version__}

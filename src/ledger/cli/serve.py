@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ledger.config import Settings
-    from ledger.rpc.options import ServeOptions
+    from ledger.rpc.options import ServeOptions, TlsOptions
 
     #: gets the ports of gRPC and HTTP
     OnReady = Callable[[int, int], None]
@@ -61,6 +61,37 @@ def serve(
             metavar="FILE",
             help="Apply this program document instead, without purchases.",
             show_default=False,
+        ),
+    ] = None,
+    tls_certificate: Annotated[
+        Path | None,
+        typer.Option(
+            "--tls-certificate",
+            metavar="FILE",
+            help="Speak TLS on both ports, with the certificate (and its chain, PEM) in this file. "
+            "Read again when it changes. Default: LEDGER_TLS_CERTIFICATE, else plain text.",
+            rich_help_panel="Who may call",
+            show_default=False,
+        ),
+    ] = None,
+    tls_key: Annotated[
+        Path | None,
+        typer.Option(
+            "--tls-key",
+            metavar="FILE",
+            help="The key of that certificate (PEM, not encrypted). Default: LEDGER_TLS_KEY.",
+            rich_help_panel="Who may call",
+            show_default=False,
+        ),
+    ] = None,
+    quota_per_second: Annotated[
+        float | None,
+        typer.Option(
+            "--quota-per-second",
+            metavar="N",
+            help="Calls that one caller may make in a second, counting each item of a batch, in "
+            "each process; 0: any number. Default: LEDGER_QUOTA_PER_SECOND, else 0.",
+            rich_help_panel="Who may call",
         ),
     ] = None,
     log_format: Annotated[
@@ -164,6 +195,7 @@ def serve(
       ledger serve --database-url postgresql://ledger@db.internal/ledger
     """
     from ledger.cli import document, logging
+    from ledger.cli.failure import usage
     from ledger.cli.place import open_place, settings
 
     chosen = settings(
@@ -172,6 +204,9 @@ def serve(
         web_origins=web_origins,
         database_url=database_url,
         data_dir=data_dir,
+        tls_certificate=tls_certificate,
+        tls_key=tls_key,
+        quota_per_second=quota_per_second,
         log_format="json" if json and log_format is None else log_format,
         log_level=log_level,
         queue_limit=queue_limit,
@@ -182,6 +217,11 @@ def serve(
         pin=pin,
         allow_unsafe_database=allow_unsafe_database,
     )
+    if (demo or demo_file is not None) and chosen.tls_certificate is not None:
+        raise usage(
+            "--demo and --demo-file are for servers without TLS: apply the document with "
+            "`ledger program apply`"
+        )
     if demo_file is not None:
         document.load(demo_file)  # its faults are better known before than after the start
     logging.configure(chosen.log_format, chosen.log_level)
@@ -207,6 +247,8 @@ def _serve(chosen: Settings, url: str, on_ready: OnReady) -> None:
         scheduler_seconds=chosen.scheduler_seconds,
         allow_unsafe_database=chosen.allow_unsafe_database,
         pin=_pinned(chosen),
+        tls=_tls(chosen),
+        quota_per_second=chosen.quota_per_second,
     )
     try:
         if chosen.workers > 1:
@@ -224,6 +266,25 @@ def _serve(chosen: Settings, url: str, on_ready: OnReady) -> None:
             reason="CAN_NOT_LISTEN",
             advice="Does a server run there? --grpc-address and --http-address name others.",
         ) from None
+
+
+def _tls(chosen: Settings) -> TlsOptions | None:
+    """The files of TLS, which can be used; None: plain text is spoken."""
+    from ledger.rpc.options import TlsOptions
+
+    if chosen.tls_certificate is None or chosen.tls_key is None:
+        return None
+    from ledger.cli.failure import CommandFailed
+    from ledger.metrics import Metrics
+    from ledger.rpc.renewed import FilesUnusable
+    from ledger.rpc.tls import read_material
+
+    options = TlsOptions(chosen.tls_certificate.absolute(), chosen.tls_key.absolute())
+    try:
+        read_material(options, Metrics())
+    except FilesUnusable as error:
+        raise CommandFailed(str(error), reason="TLS_UNUSABLE") from None
+    return options
 
 
 def _pinned(chosen: Settings) -> bool:
@@ -290,7 +351,9 @@ def _when_ready(chosen: Settings, demo: bool, demo_file: Path | None, json: bool
         grpc_host, _ = split_address(chosen.grpc_address)
         http_host, _ = split_address(chosen.http_address)
         addresses = welcome.Addresses(
-            welcome.join(grpc_host, grpc_port), welcome.join(http_host, http_port)
+            welcome.join(grpc_host, grpc_port),
+            welcome.join(http_host, http_port),
+            tls=chosen.tls_certificate is not None,
         )
         if json:
             output.print_json({"grpcAddress": addresses.grpc, "httpAddress": addresses.http})

@@ -38,6 +38,20 @@ class Addresses:
 
     grpc: str
     http: str
+    #: both speak TLS
+    tls: bool = False
+
+    @property
+    def server(self) -> str:
+        """gRPC, as the command line is told of it; empty where it looks by itself."""
+        if self.tls:
+            return f"https://{self.grpc}"
+        return "" if self.grpc == "127.0.0.1:50051" else self.grpc
+
+    @property
+    def url(self) -> str:
+        """HTTP."""
+        return f"{'https' if self.tls else 'http'}://{self.http}"
 
 
 def join(host: str, port: int) -> str:
@@ -98,7 +112,7 @@ def _what_to_try(addresses: Addresses, program_id: str, member_id: str) -> Rende
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(no_wrap=True, overflow="ignore")
     ledger = _this_command()
-    server = "" if addresses.grpc == "127.0.0.1:50051" else f" --server {addresses.grpc}"
+    server = f" --server {addresses.server}" if addresses.server else ""
     if program_id:
         member = member_id or "m-1"
         commands = [
@@ -115,12 +129,12 @@ def _what_to_try(addresses: Addresses, program_id: str, member_id: str) -> Rende
     for index, line in enumerate(commands):
         grid.add_row("" if index else "Command line", line)
     grid.add_row()
-    for index, line in enumerate(_curl(addresses.http, program_id, member_id or "m-1")):
+    for index, line in enumerate(_curl(addresses.url, program_id, member_id or "m-1")):
         grid.add_row("" if index else "JSON", line)
     grid.add_row()
     grid.add_row("gRPC", f"{addresses.grpc}  (reflection is on)")
-    grid.add_row("Metrics", f"http://{addresses.http}/metrics")
-    grid.add_row("Health", f"http://{addresses.http}/readyz")
+    grid.add_row("Metrics", f"{addresses.url}/metrics")
+    grid.add_row("Health", f"{addresses.url}/readyz")
     grid.add_row("Stop", "Ctrl-C")
     title = Text("\nThe ledger is running. What to try next:\n", "bold green")
     return Group(title, grid, "")
@@ -135,7 +149,7 @@ def _this_command() -> str:
     return os.path.relpath(here)
 
 
-def _curl(http: str, program_id: str, member_id: str) -> list[str]:
+def _curl(url: str, program_id: str, member_id: str) -> list[str]:
     """A curl call in lines that can be copied as they are."""
     if program_id:
         method, body = (
@@ -147,5 +161,5 @@ def _curl(http: str, program_id: str, member_id: str) -> list[str]:
     return [
         "curl -H 'content-type: application/json' \\",
         f"  -d '{body}' \\",
-        f"  http://{http}/ledger.v1.{method}",
+        f"  {url}/ledger.v1.{method}",
     ]

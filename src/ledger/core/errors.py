@@ -5,6 +5,7 @@ LedgerError
 ├── AlreadyExists            REQUEST_ID_REUSED, PROGRAM_ALREADY_EXISTS, MEMBER_ALREADY_ENROLLED
 ├── NotFound                 PROGRAM_NOT_FOUND, MEMBER_NOT_FOUND, PURCHASE_NOT_FOUND, …
 ├── FailedPrecondition       a business "no" to a known member; remembered under its request id
+├── QuotaExceeded            a caller's own rate quota
 ├── DeadlineExceeded         before running: not executed
 ├── ReaderTooSlow            the reader of a stream
 └── Unavailable              OVERLOADED, STORAGE_UNAVAILABLE, COMMIT_UNKNOWN, TOO_MANY_STREAMS,
@@ -35,7 +36,7 @@ class LedgerError(Exception):
     #: str.format template over the fields the error is made with
     template: ClassVar[str] = "{reason}"
     #: seconds after which repeating the same request makes sense; None = repeating does not help
-    retry_after: ClassVar[float | None] = None
+    retry_after: float | None = None
 
     def __init__(self, **fields: object) -> None:
         self.metadata = {name: str(value) for name, value in fields.items()}
@@ -245,6 +246,16 @@ class NotASandbox(FailedPrecondition):
 class VersionMismatch(FailedPrecondition):
     reason = "VERSION_MISMATCH"
     template = "version {expected} was expected, but it is {actual}"
+
+
+class QuotaExceeded(LedgerError):
+    """Too much for one caller just now. Nothing was executed."""
+
+    code = "RESOURCE_EXHAUSTED"
+    reason = "QUOTA_EXCEEDED"
+    template = "this caller may make {per_second} calls a second; nothing was executed"
+    #: each says itself when it is worth asking again
+    retry_after = 1.0
 
 
 class DeadlineExceeded(LedgerError):

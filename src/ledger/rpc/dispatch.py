@@ -22,6 +22,7 @@ from google.rpc import status_pb2
 
 from ledger.core.errors import Internal, LedgerError, ReaderTooSlow, ShuttingDown
 from ledger.metrics import Metrics
+from ledger.rpc.quotas import Quotas
 from ledger.rpc.status import to_status
 
 log = structlog.get_logger(__name__)
@@ -96,10 +97,11 @@ def _method(descriptor: ServiceDescriptor, method: MethodDescriptor, service: ob
 class Dispatcher:
     """Runs methods, times and counts them, and knows when the server is stopping."""
 
-    def __init__(self, methods: list[Method], metrics: Metrics) -> None:
+    def __init__(self, methods: list[Method], metrics: Metrics, quotas: Quotas) -> None:
         self.methods = methods
         #: for the reader of a stream to take one message
         self.stall_seconds = STALL_SECONDS
+        self._quotas = quotas
         self._stopping = False
         self._meters = {
             method.path: metrics.know_method(method.service, method.name, method.streaming)
@@ -116,6 +118,7 @@ class Dispatcher:
             if self._stopping:
                 await asyncio.sleep(REFUSAL_SECONDS)
                 raise ShuttingDown()
+            self._quotas.spend(call.actor, request)
             response: Message = await method.call(request, call)
             return response
         except BaseException as error:
@@ -140,6 +143,7 @@ class Dispatcher:
             if self._stopping:
                 await asyncio.sleep(REFUSAL_SECONDS)
                 raise ShuttingDown()
+            self._quotas.spend(call.actor, request)
             async with aclosing(method.call(request, call)) as responses:
                 async for response in responses:
                     yield response

@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 from google.protobuf.message import DecodeError, Message
@@ -28,6 +28,9 @@ from ledger.rpc.dispatch import (
 )
 from ledger.rpc.status import shortened, to_status
 
+if TYPE_CHECKING:
+    from ledger.rpc.tls import Tls
+
 _OPTIONS = [
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_metadata_size", MAX_METADATA_BYTES),
@@ -44,7 +47,9 @@ _MAX_STATUS_BYTES = 7 * 1024
 class GrpcServer:
     """A grpc.aio server on one address, which other workers may `share`."""
 
-    def __init__(self, dispatcher: Dispatcher, address: str, actor: str, share: bool) -> None:
+    def __init__(
+        self, dispatcher: Dispatcher, address: str, actor: str, share: bool, tls: Tls | None
+    ) -> None:
         self._dispatcher = dispatcher
         self._actor = actor
         self._server = grpc.aio.server(options=[*_OPTIONS, ("grpc.so_reuseport", int(share))])
@@ -69,7 +74,10 @@ class GrpcServer:
         self._names = [*services, health.SERVICE_NAME, reflection.SERVICE_NAME]
         reflection.enable_server_reflection(self._names, self._server)
         try:
-            self.port = self._server.add_insecure_port(address)
+            if tls is None:
+                self.port = self._server.add_insecure_port(address)
+            else:
+                self.port = self._server.add_secure_port(address, tls.grpc_credentials())
         except RuntimeError as error:
             raise OSError(f"can not listen on {address} for gRPC: {error}") from error
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from connectrpc.code import Code
@@ -38,6 +38,9 @@ from ledger.core.errors import invalid
 from ledger.rpc.dispatch import MAX_MESSAGE_BYTES, Call, Dispatcher, Method, StatusError
 from ledger.rpc.status import to_status
 from ledger.rpc.web import SCRIPT_PATH, Script, cross_origin
+
+if TYPE_CHECKING:
+    from ledger.rpc.tls import Tls
 
 #: a connection is given up when its other end takes nothing of what was sent for so long
 _UNHEARD_MILLISECONDS = 60_000
@@ -217,6 +220,7 @@ class HttpServer:
         address: str,
         actor: str,
         share: bool,
+        tls: Tls | None,
         *,
         web_origins: Sequence[str],
         exposition: Callable[[], Awaitable[CollectorRegistry]],
@@ -245,6 +249,7 @@ class HttpServer:
             server_header=False,
             h11_max_incomplete_event_size=64 * 1024,
             timeout_graceful_shutdown=10,
+            ssl_context_factory=None if tls is None else lambda _, __: tls.http_context(),
         )
         self._server = _Server(config)
         self._task: asyncio.Task[None] | None = None

@@ -3,6 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class TlsOptions:
+    """The files of TLS. They are looked at again and again while the server runs."""
+
+    #: PEM: the certificate and whatever leads from it to a CA that clients know
+    certificate: Path
+    #: PEM, not encrypted
+    key: Path
 
 
 @dataclass(frozen=True)
@@ -28,3 +39,7 @@ class ServeOptions:
     pin: bool = False
     #: origins, such as https://shop.example, whose pages may call the HTTP port
     web_origins: tuple[str, ...] = ()
+    #: None: both ports speak plain text
+    tls: TlsOptions | None = None
+    #: calls that one principal may make in a second, each item of a batch being one; 0: any number
+    quota_per_second: float = 0.0

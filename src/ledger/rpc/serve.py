@@ -7,6 +7,7 @@ import gc
 import signal
 import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 import structlog
@@ -25,12 +26,16 @@ from ledger.rpc.members import MemberService
 from ledger.rpc.options import ServeOptions
 from ledger.rpc.points import PointsService
 from ledger.rpc.programs import ProgramService
+from ledger.rpc.quotas import Quotas
 from ledger.rpc.redemptions import RedemptionService
 from ledger.scheduler import Scheduler
 from ledger.store.database import open_database
 from ledger.store.migrate import require_current
 from ledger.store.programs import list_programs
 from ledger.v1 import audit_pb2, balance_pb2, member_pb2, points_pb2, program_pb2, redemption_pb2
+
+if TYPE_CHECKING:
+    from ledger.rpc.tls import Tls
 
 __all__ = ["ServeOptions", "Server", "run"]
 
@@ -59,6 +64,7 @@ class Server:
     ) -> None:
         self._metrics = Metrics()
         self._sibling = sibling
+        self._tls = _tls(options, self._metrics)
         self._attending: asyncio.Task[None] | None = None
         self._database = open_database(
             options.database_url,
@@ -83,14 +89,16 @@ class Server:
         )
         self._feed = Feed(self.engine, self._metrics, limit=options.stream_limit)
         methods = _methods(self.engine, self._feed, self._metrics)
-        self._dispatcher = Dispatcher(methods, self._metrics)
+        quotas = Quotas(options.quota_per_second, self._metrics)
+        self._dispatcher = Dispatcher(methods, self._metrics, quotas)
         share = options.share_ports
-        self._grpc = GrpcServer(self._dispatcher, options.grpc_address, DEVELOPER, share)
+        self._grpc = GrpcServer(self._dispatcher, options.grpc_address, DEVELOPER, share, self._tls)
         self._http = HttpServer(
             self._dispatcher,
             options.http_address,
             DEVELOPER,
             share,
+            self._tls,
             web_origins=options.web_origins,
             exposition=self._exposition,
             is_ready=self._is_ready,
@@ -103,6 +111,8 @@ class Server:
 
     async def start(self, on_orphaned: Callable[[], None] = lambda: None) -> None:
         """Serve. `on_orphaned` is called when the process that started this worker has ended."""
+        if self._tls is not None:
+            self._tls.start()
         await self._grpc.start()
         await self._http.start()
         self._metrics.database_up.set(1)
@@ -125,6 +135,8 @@ class Server:
         # and not handed over. There are none once everybody was told that the server is stopping.
         await asyncio.sleep(NOTICE_SECONDS)
         await asyncio.gather(self._grpc.stop(GRACE_SECONDS), self._http.stop())
+        if self._tls is not None:
+            await self._tls.stop()
         await asyncio.to_thread(self.engine.close)
         self._database.dispose()
         log.info("stopped")
@@ -186,6 +198,15 @@ async def _serve(
         on_ready(server)
     await stop.wait()
     await server.stop()
+
+
+def _tls(options: ServeOptions, metrics: Metrics) -> Tls | None:
+    """The TLS of this process; it is imported only where it is spoken. Raises FilesUnusable."""
+    if options.tls is None:
+        return None
+    from ledger.rpc.tls import Tls
+
+    return Tls(options.tls, metrics)
 
 
 def _methods(engine: Engine, feed: Feed, metrics: Metrics) -> list[Method]:

@@ -1,0 +1,105 @@
+"""Rate quotas: how much one caller may ask for in a second."""
+
+from __future__ import annotations
+
+import time
+import urllib.request
+
+import pytest
+
+from ledger.core.errors import QuotaExceeded
+from ledger.metrics import Metrics
+from ledger.rpc import quotas
+from ledger.rpc.quotas import Quotas
+from ledger.v1 import points_pb2, program_pb2
+from tests.conftest import running_server
+from tests.service.client import Client, failure_of
+from tests.service.conftest import TRANSPORTS, client_of
+from tests.service.requests import balance, batch, open_program, purchase
+
+LIST = program_pb2.ListProgramsRequest()
+
+
+class Clock:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1_000.0
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+
+
+def test_a_bucket_fills_with_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, metrics = Clock(monkeypatch), Metrics()
+    spent = Quotas(10, metrics)
+    for _ in range(20):
+        spent.spend("till", LIST)
+    with pytest.raises(QuotaExceeded) as refused:
+        spent.spend("till", LIST)
+    assert refused.value.retry_after == pytest.approx(0.1)
+    assert refused.value.metadata == {"per_second": "10"}
+    assert refused.value.code == "RESOURCE_EXHAUSTED"
+    spent.spend("shop", LIST)
+    clock.now += 0.1
+    spent.spend("till", LIST)
+    clock.now += 3_600
+    for _ in range(20):
+        spent.spend("till", LIST)
+    with pytest.raises(QuotaExceeded):
+        spent.spend("till", LIST)
+    assert metrics.registry.get_sample_value("ledger_quota_refusals_total") == 2
+
+
+def test_a_batch_costs_each_of_its_items_and_is_paid_for_afterwards(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = Clock(monkeypatch)
+    spent = Quotas(10, Metrics())
+    items = points_pb2.BatchWriteRequest(items=[points_pb2.BatchWriteItem()] * 100)
+    spent.spend("till", items)
+    with pytest.raises(QuotaExceeded) as refused:
+        spent.spend("till", LIST)
+    assert refused.value.retry_after == pytest.approx(8.1)
+    clock.now += 8
+    with pytest.raises(QuotaExceeded) as refused:
+        spent.spend("till", items)
+    assert refused.value.retry_after == pytest.approx(0.1)
+    clock.now += 0.1
+    spent.spend("till", items)
+
+
+def test_buckets_that_are_full_again_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    monkeypatch.setattr(quotas, "_MANY", 10)
+    spent = Quotas(1, Metrics())
+    for number in range(1_000):
+        spent.spend(f"member-{number}", LIST)
+        clock.now += 0.5
+        assert len(spent._buckets) <= 11
+
+
+def test_without_a_quota_nothing_is_counted() -> None:
+    spent = Quotas(0, Metrics())
+    for _ in range(10_000):
+        spent.spend("till", LIST)
+    assert not spent._buckets
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_caller_who_asks_too_often_is_told_when_to_come_again(
+    database_url: str, transport: str
+) -> None:
+    with running_server(database_url, quota_per_second=4) as running:
+        client: Client = client_of(running, transport)
+        open_program(client)
+        items = batch(*(purchase(str(number)) for number in range(30)))
+        results = client.batch_write(items).results
+        assert {result.WhichOneof("outcome") for result in results} == {"receipt"}
+
+        refused = failure_of(client.get_balance, balance())
+
+        assert (refused.code, refused.reason) == ("RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED")
+        assert refused.metadata == {"per_second": "4"}
+        assert refused.retry_seconds is not None
+        assert 4 < refused.retry_seconds < 7
+        assert failure_of(client.record_purchase, purchase("31")).reason == "QUOTA_EXCEEDED"
+        page = urllib.request.urlopen(f"http://{running.http_address}/metrics", timeout=5)
+        assert "ledger_quota_refusals_total 2.0" in page.read().decode()
+        client.close()
