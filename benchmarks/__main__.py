@@ -25,6 +25,7 @@ from benchmarks.run import Options, run
 from benchmarks.setup import SetupFailed
 from benchmarks.system import ProcessFailed
 from benchmarks.workloads import CHECK, FULL, GROWTH_MEMBERS, QUICK
+from ledger.rpc.processors import processors
 from ledger.store.embedded import EmbeddedServerError
 
 #: columns of the report where no terminal says how wide it is; with those that compare workers
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         seed=parsed.seed,
         members=parsed.members or parsed.mode.members,
         generators=parsed.generators,
-        workers=parsed.workers,
+        workers=tuple(sorted(set(parsed.workers))),
         connections=parsed.connections,
         parent=parsed.directory,
         growth_members=parsed.growth_members
@@ -73,8 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if parsed.json is not None:
         parsed.json.write_text(json.dumps(as_dict(report), indent=2) + "\n")
     if parsed.svg is not None:
-        write_plots(report.results, parsed.svg)
-    width = _WIDTH_BY_WORKERS if options.workers > 1 else _WIDTH
+        write_plots(report.results, options.most_workers, parsed.svg)
+    width = _WIDTH_BY_WORKERS if len(options.workers) > 1 else _WIDTH
     console = Console(width=None if sys.stdout.isatty() else width)
     console.print(as_text(report))
     return BROKEN if report.faults else 0
@@ -135,10 +136,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--workers",
         type=_positive,
-        default=1,
+        nargs="+",
+        default=[len(processors()) or 1],
         metavar="N",
-        help="measure a service of N processes too, by turns with one of a single process "
-        "(default: %(default)s)",
+        help="processes of the service; several numbers are measured by turns (default: one for "
+        "each processor, here %(default)s)",
     )
     parser.add_argument(
         "--connections",

@@ -102,7 +102,8 @@ class Bench:
         after = self._usage(workload)
         measured = Measured(outcome.seconds, outcome.cpu_seconds, outcome.latencies_ns, Answers())
         usage = _between(before, after, measured)
-        return result_of(workload, 1, outcome.seconds, outcome.latencies_ns, usage)
+        workers = self.system.workers
+        return result_of(workload, workers, outcome.seconds, outcome.latencies_ns, usage)
 
     def audit(self) -> tuple[Audit, list[str]]:
         """What the ledger holds, and everything that is not as it must be."""

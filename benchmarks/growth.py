@@ -79,7 +79,7 @@ def measure_growth(
     """Fill a ledger and compare it with a small one. Raises as `benchmarks.run.run`."""
     assert options.growth_members is not None
     with ExitStack() as stack:
-        system = stack.enter_context(running_system(options.parent))
+        system = stack.enter_context(running_system(options.parent, options.most_workers))
         channel = stack.enter_context(grpc.insecure_channel(system.grpc_address))
         programs = plain_program(channel), full_program(channel)
         program_id = programs[1].program_id

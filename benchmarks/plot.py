@@ -27,8 +27,9 @@ class Line:
     dashed: bool = False
 
 
-def write_plots(results: Sequence[Result], directory: Path) -> list[Path]:
-    """Write `throughput.svg` and `latency.svg` of the single calls; where they are."""
+def write_plots(results: Sequence[Result], workers: int, directory: Path) -> list[Path]:
+    """Write `throughput.svg` and `latency.svg` of the single calls to a service of so many
+    processes; where they are."""
     directory.mkdir(parents=True, exist_ok=True)
     names = ("empty RPC", "RecordPurchase", "RecordPurchase full", "naive RecordPurchase")
 
@@ -41,7 +42,8 @@ def write_plots(results: Sequence[Result], directory: Path) -> list[Path]:
                 [
                     (one.in_flight, value(one))
                     for one in results
-                    if one.workload == name and one.workers == 1 and one.offered_per_second is None
+                    if (one.workload, one.workers) == (name, workers)
+                    and one.offered_per_second is None
                 ],
                 dashed,
             )

@@ -28,8 +28,8 @@ _NOTE = (
     "as holds and the mixed day (70 % purchases, 20 % balances, 8 % rewards, 2 % returns)."
 )
 _WORKERS_NOTE = (
-    " Workers: service processes, each service with a database of its own; × one: commands per "
-    "second by those of a single process."
+    " Workers: processes of the service, or of the empty RPC's server; each service has a database "
+    "of its own. × one: commands per second by those of a single process."
 )
 
 
@@ -42,7 +42,7 @@ def as_dict(report: Report) -> dict[str, Any]:
         "seed": options.seed,
         "members": options.members,
         "load_generators": options.generators,
-        "workers": options.workers,
+        "workers": list(options.workers),
         "connections": options.connections,
         "machine": asdict(report.machine),
         "targets": [{**asdict(each), "reached": each.reached} for each in targets(report)],
@@ -60,7 +60,7 @@ def as_dict(report: Report) -> dict[str, Any]:
 
 def as_text(report: Report) -> RenderableType:
     """The run as a table with its surroundings."""
-    by_workers = report.options.workers > 1
+    by_workers = len(report.options.workers) > 1
     return Group(
         _surroundings(report),
         _table(report.results, by_workers),
@@ -94,6 +94,8 @@ def _surroundings(report: Report) -> RenderableType:
         "Run",
         f"{report.began:%Y-%m-%d %H:%M} UTC, {options.mode.name}, "
         f"{options.mode.seconds:g} s each, seed {options.seed}, {options.members:,} members, "
+        f"a service of {' and of '.join(map(str, options.workers))} "
+        f"process{'es' if options.most_workers > 1 else ''}, "
         f"{options.generators} load generator{'s' if options.generators > 1 else ''} "
         f"with up to {options.connections} connection{'s' if options.connections > 1 else ''}",
     )

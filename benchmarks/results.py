@@ -133,8 +133,11 @@ def result_of(
 
 def compared(results: Sequence[Result]) -> list[Result]:
     """The results, each with its ratios to others of the same run."""
-    closed = [one for one in results if one.offered_per_second is None]
-    of_one = {(one.workload, one.in_flight): one for one in closed if one.workers == 1}
+    closed = {
+        (one.workload, one.in_flight, one.workers): one
+        for one in results
+        if one.offered_per_second is None
+    }
     pgbench = next((one for one in results if one.workload == Kind.PGBENCH.value), None)
 
     def ratio(result: Result, other: Result | None) -> float | None:
@@ -145,24 +148,26 @@ def compared(results: Sequence[Result]) -> list[Result]:
     def ratio_to_empty(result: Result) -> float | None:
         if result is pgbench:
             return None
-        return ratio(result, of_one.get((Kind.EMPTY.value, result.baseline_in_flight)))
+        alike = (Kind.EMPTY.value, result.baseline_in_flight, result.workers)
+        return ratio(result, closed.get(alike))
 
     return [
         replace(
             result,
             ratio_to_empty=ratio_to_empty(result),
             ratio_to_pgbench=ratio(result, pgbench),
-            ratio_to_one_worker=ratio(result, of_one.get((result.workload, result.in_flight))),
+            ratio_to_one_worker=ratio(result, closed.get((result.workload, result.in_flight, 1))),
         )
         for result in results
     ]
 
 
-def find(results: Sequence[Result], workload: str, in_flight: int) -> Result | None:
-    """The result of a closed loop by its title, of a single service process."""
+def find(results: Sequence[Result], workload: str, in_flight: int, workers: int) -> Result | None:
+    """The result of a closed loop by its title, of a service of so many processes."""
+    wanted = (workload, in_flight, workers)
     for result in results:
-        same = (result.workload, result.in_flight) == (workload, in_flight)
-        if same and result.workers == 1 and result.offered_per_second is None:
+        same = (result.workload, result.in_flight, result.workers) == wanted
+        if same and result.offered_per_second is None:
             return result
     return None
 

@@ -50,14 +50,19 @@ class Options:
     members: int
     #: load generator processes
     generators: int
-    #: service processes; more than one are measured by turns with one
-    workers: int
+    #: service processes; several numbers of them, ascending, are measured by turns
+    workers: tuple[int, ...]
     #: gRPC connections of each load generator
     connections: int
     #: where the database's directory is made
     parent: Path
     #: members of the grown ledger; None: growth is not measured
     growth_members: int | None = None
+
+    @property
+    def most_workers(self) -> int:
+        """Of the service that targets and charts are about."""
+        return self.workers[-1]
 
 
 @dataclass(frozen=True)
@@ -97,10 +102,11 @@ def run(options: Options, progress: Callable[[str], None]) -> Report:
     with ExitStack() as stack:
         generators = stack.enter_context(Generators(options.generators))
         benches: list[Bench] = []
-        for workers in sorted({1, options.workers}):
+        for workers in options.workers:
             progress(f"starting a database and a service of {workers} process(es)")
             benches.append(_bench(stack, options, generators, workers, began, progress))
-        system = benches[0].system
+        main = benches[-1]
+        system = main.system
         machine = describe(system.directory, system.database_url)
         measuring = _Measuring(options, benches, progress)
         measuring.run()
@@ -110,7 +116,7 @@ def run(options: Options, progress: Callable[[str], None]) -> Report:
         audits, faults = zip(*(bench.audit() for bench in benches), strict=True)
         growth = None
         if options.growth_members is not None:
-            growth = measure_growth(options, benches[0], generators, progress)
+            growth = measure_growth(options, main, generators, progress)
         return Report(
             began=began,
             options=options,
@@ -135,12 +141,12 @@ def _bench(
     began: datetime,
     progress: Callable[[str], None],
 ) -> Bench:
-    """A service with its members enrolled; that of one process with what it is compared with."""
+    """A service with its members enrolled, and what it is compared with."""
     system = stack.enter_context(running_system(options.parent, workers))
     channel = stack.enter_context(grpc.insecure_channel(system.grpc_address))
-    empty = naive = None
-    if workers == 1:
-        empty = stack.enter_context(running_empty_server(system.directory))
+    empty = stack.enter_context(running_empty_server(system.directory, workers))
+    naive = None
+    if workers == options.most_workers:
         naive = stack.enter_context(running_naive_server(system, options.members))
     plain, full = plain_program(channel), full_program(channel)
     today = began.astimezone(ZoneInfo(plain.time_zone)).date()
@@ -203,9 +209,8 @@ class _Measuring:
         self._progress(f"{workload.title}, {workload.in_flight} in flight")
         if workload.kind is Kind.PGBENCH:
             assert self._pgbench is not None
-            return [self._benches[0].measure_pgbench(workload, self._pgbench)]
-        alone = workload.kind in (Kind.EMPTY, Kind.NAIVE)
-        benches = self._benches[:1] if alone else self._benches
+            return [self._benches[-1].measure_pgbench(workload, self._pgbench)]
+        benches = self._benches[-1:] if workload.kind is Kind.NAIVE else self._benches
         return [bench.measure(workload, name=name) for bench in benches]
 
     def _pair(self, baseline: Workload, workload: Workload) -> None:
@@ -217,8 +222,8 @@ class _Measuring:
         for number in range(self._options.mode.rounds):
             first = self._each(baseline, f"{baseline.name}-{number}") if with_baseline else []
             second = self._each(workload, f"{workload.name}-{number}")
-            rate = first[0].commands_per_second if first else 1.0
-            rounds.append((round(second[0].commands_per_second / rate, 3), first, second))
+            rate = first[-1].commands_per_second if first else 1.0
+            rounds.append((round(second[-1].commands_per_second / rate, 3), first, second))
         ratios = [each[0] for each in rounds]
         rounds.sort(key=lambda each: each[0])
         ratio, first, second = rounds[len(rounds) // 2]

@@ -46,7 +46,7 @@ def storage_line(report: Report) -> Text:
         f"{stored.bytes_per_purchase:,.0f} for each receipt credited, "
         f"{stored.bytes_per_account:,.0f} for each account, indexes included"
     )
-    one = find(report.results, "RecordPurchase full", 64)
+    one = find(report.results, "RecordPurchase full", 64, report.options.most_workers)
     if one is not None:
         text += f"; write-ahead log {one.wal_bytes:,.0f} for each purchase (full, 64 in flight)"
     return Text(text + ".")

@@ -99,9 +99,9 @@ def running_system(parent: Path, workers: int = 1) -> Iterator[System]:
 
 
 @contextlib.contextmanager
-def running_empty_server(directory: Path) -> Iterator[Server]:
+def running_empty_server(directory: Path, workers: int = 1) -> Iterator[Server]:
     """A server of the empty RPC that is ready; it logs to a directory. Raises ProcessFailed."""
-    command = (sys.executable, "-m", "benchmarks.empty_server")
+    command = (sys.executable, "-m", "benchmarks.empty_server", str(workers))
     with _child(command, _environment(), directory / "empty.log") as (process, address):
         yield Server(address, process.pid)
 

@@ -35,7 +35,14 @@ class Target:
 
 def targets(report: Report) -> list[Target]:
     """All targets, with what a run measured."""
-    quarter = next((one for one in report.results if one.share_of_peak == 0.25), None)
+    quarter = next(
+        (
+            one
+            for one in report.results
+            if one.share_of_peak == 0.25 and one.workers == report.options.most_workers
+        ),
+        None,
+    )
     grown = report.growth.compared[0] if report.growth else None
     return [
         _pair(
@@ -68,7 +75,7 @@ def targets(report: Report) -> list[Target]:
 def _pair(
     report: Report, what: str, workload: str, in_flight: int, unit: str, limit: float
 ) -> Target:
-    result = find(report.results, workload, in_flight)
+    result = find(report.results, workload, in_flight, report.options.most_workers)
     pairs = [one for one in report.pairs if (one.workload, one.in_flight) == (workload, in_flight)]
     if not pairs or result is None:
         return Target(what, unit, limit, False, None)

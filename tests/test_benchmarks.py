@@ -96,8 +96,22 @@ def test_ratios_are_to_the_empty_rpc_with_as_many_in_flight_and_to_pgbench() -> 
     assert [one.ratio_to_pgbench for one in results] == [4.0, 8.0, 2.0, 1.0, None]
 
 
-def _result(workload: Workload, calls: int) -> Result:
-    return result_of(workload, 1, 1.0, [_MS] * calls, Usage(0, 0, 0, 0, 0, 0))
+def test_ratios_are_to_an_empty_rpc_that_as_many_processes_serve() -> None:
+    empty, purchase = Workload(Kind.EMPTY, 64, 1), Workload(Kind.PURCHASE, 64, 1)
+    results = compared(
+        [
+            _result(empty, 1_000),
+            _result(empty, 1_500, workers=2),
+            _result(purchase, 500),
+            _result(purchase, 900, workers=2),
+        ]
+    )
+    assert [one.ratio_to_empty for one in results] == [1.0, 1.0, 0.5, 0.6]
+    assert [one.ratio_to_one_worker for one in results] == [1.0, 1.5, 1.0, 1.8]
+
+
+def _result(workload: Workload, calls: int, workers: int = 1) -> Result:
+    return result_of(workload, workers, 1.0, [_MS] * calls, Usage(0, 0, 0, 0, 0, 0))
 
 
 @pytest.mark.parametrize("logarithmic", [False, True])
