@@ -19,21 +19,15 @@ import structlog
 
 from ledger.core.commands import Command
 from ledger.core.due import settle
-from ledger.core.errors import (
-    Internal,
-    LedgerError,
-    MemberNotFound,
-    Overloaded,
-    StorageUnavailable,
-)
+from ledger.core.errors import LedgerError, Overloaded, StorageUnavailable
 from ledger.core.model import Account, Balance, Entry, Receipt, balance_of
 from ledger.core.posting import Context, Posting
 from ledger.core.program import Program
 from ledger.engine.batch import Item, Outcome
 from ledger.engine.batching import Batcher
+from ledger.engine.reader import Reader
 from ledger.engine.writer import Writer
 from ledger.metrics import Metrics
-from ledger.store import queries
 from ledger.store.database import ask, is_unavailable
 from ledger.store.journal import MemberKey
 from ledger.store.programs import Catalog
@@ -89,8 +83,9 @@ class Engine:
             queue_limit=queue_limit,
             on_batch=self._observe_batch,
         )
+        self._reader = Reader(database, metrics)
         self._reads: Batcher[MemberKey, ReadAccount] = Batcher(
-            "ledger-reader", self._read, batch_limit=batch_limit, queue_limit=queue_limit
+            "ledger-reader", self._reader.read, batch_limit=batch_limit, queue_limit=queue_limit
         )
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="ledger-query")
         #: functions that run on the pool or wait for it
@@ -181,35 +176,10 @@ class Engine:
         self._writes.close()
         self._guard.hurry()
         self._reads.close()
+        self._reader.close()
         self._threads.shutdown(cancel_futures=True)
         self._writer.close()
         self._guard.close()
-
-    def _read(self, keys: Sequence[MemberKey]) -> list[ReadAccount | LedgerError]:
-        for _ in range(2):  # a pooled connection may have died unnoticed
-            try:
-                with self.database.connect() as connection:
-                    found = queries.read_accounts(connection, keys)
-            except sa.exc.SQLAlchemyError as error:
-                log.warning("read failed", error=_text(error))
-            except Exception:
-                return self._read_halves(keys)
-            else:
-                self._metrics.database_up.set(1)
-                return [
-                    found.get(key) or MemberNotFound(program_id=key[0], member_id=key[1])
-                    for key in keys
-                ]
-        self._metrics.database_up.set(0)
-        return [StorageUnavailable()] * len(keys)
-
-    def _read_halves(self, keys: Sequence[MemberKey]) -> list[ReadAccount | LedgerError]:
-        """Read both halves on their own, so that an account that can not be read fails alone."""
-        if len(keys) == 1:
-            log.exception("account can not be read")
-            return [Internal()]
-        middle = len(keys) // 2
-        return [*self._read(keys[:middle]), *self._read(keys[middle:])]
 
     def _observe_batch(self, size: int, waits: Sequence[float]) -> None:
         self._metrics.batch_size.observe(size)

@@ -1,21 +1,24 @@
 """Reads that lock nothing: accounts, entries, sums. No business rules.
 
-Each function takes a connection in autocommit mode and is one statement, so that it sees one
-snapshot.
+Each function takes a connection in autocommit mode (`read_accounts`, which is asked most of all,
+the driver's own cursor) and is one statement, so that it sees one snapshot.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
+from psycopg2.extensions import cursor as Cursor
 
 from ledger.core.instants import to_datetime, to_instant
 from ledger.core.model import Account, Entry, decode_account
 from ledger.core.verify import Sealed, StoredAccount
+from ledger.store.arrays import columns
 from ledger.store.journal import MemberKey
 from ledger.store.rows import ENTRY_COLUMNS, entry_of, optional_instant, sealed_of
+from ledger.store.statements import PREPARE_READS
 
 #: the columns of `accounts` that a verification compares with the fold
 ACCOUNT_COLUMNS = (
@@ -50,22 +53,20 @@ class Totals(NamedTuple):
     as_of_time: int
 
 
-def read_accounts(
-    connection: sa.Connection, keys: Sequence[MemberKey]
-) -> dict[MemberKey, ReadAccount]:
-    """The accounts that exist, by key."""
-    rows = connection.exec_driver_sql(
-        "SELECT a.program_id, a.member_id, a.state, a.head_hash, p.clock_time, CASE WHEN p.sandbox"
-        " THEN (SELECT max(version) FROM rules_versions r WHERE r.program_id = p.program_id)"
-        " ELSE 0 END FROM unnest(%s::text[], %s::text[]) AS k (program_id, member_id)"
-        " JOIN accounts a USING (program_id, member_id) JOIN programs p USING (program_id)",
-        ([key[0] for key in keys], [key[1] for key in keys]),
-    )
+def prepare(cursor: Cursor) -> None:
+    """Ready a new connection for `read_accounts`."""
+    cursor.execute(PREPARE_READS)
+
+
+def read_accounts(cursor: Cursor, keys: Collection[MemberKey]) -> dict[MemberKey, ReadAccount]:
+    """The accounts that exist, by key. The cursor's connection must have been readied by `prepare`:
+    planning the statement takes longer than running it."""
+    cursor.execute("EXECUTE read_accounts (%s, %s)", columns(keys, 2))
     return {
         (row[0], row[1]): ReadAccount(
             decode_account(row[2]), bytes(row[3]), optional_instant(row[4]), row[5]
         )
-        for row in rows
+        for row in cursor
     }
 
 

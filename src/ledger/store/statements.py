@@ -1,4 +1,5 @@
-"""The SQL of the write path, prepared once per connection and run by `journal`.
+"""The SQL of the write path, prepared once per connection and run by `journal`; and of reading
+balances, run by `queries`.
 
 One multi-row statement per table and batch: each takes one array per column.
 """
@@ -35,14 +36,30 @@ WITH written AS (
 """
 
 
-PREPARE = f"""
--- A batch looks up a handful of rows in tables of millions: always by index, whatever the planner
--- believes about tables that have just begun to grow.
+# A batch looks up a handful of rows in tables of millions: always by index, whatever the planner
+# believes about tables that have just begun to grow.
+_BY_INDEX = """
 SET plan_cache_mode = force_generic_plan;
 SET enable_hashjoin = off;
 SET enable_mergejoin = off;
 SET enable_seqscan = off;
+"""
 
+#: for a connection that reads balances
+PREPARE_READS = f"""
+{_BY_INDEX}
+PREPARE read_accounts (text[], text[]) AS
+SELECT a.program_id, a.member_id, a.state, a.head_hash, p.clock_time,
+    CASE WHEN p.sandbox THEN (
+        SELECT max(r.version) FROM rules_versions r WHERE r.program_id = p.program_id
+    ) ELSE 0 END
+FROM unnest($1, $2) AS k (program_id, member_id)
+JOIN accounts a USING (program_id, member_id) JOIN programs p USING (program_id);
+"""
+
+#: for a connection that writes
+PREPARE = f"""
+{_BY_INDEX}
 PREPARE lock_accounts (text[], text[]) AS
 SELECT FROM unnest($1, $2) AS k (program_id, member_id)
 JOIN accounts a USING (program_id, member_id)
