@@ -30,7 +30,7 @@ class Connection(client.Connection):
         try:
             return super().call(method, request, answer, timeout_seconds)
         except LedgerError as error:
-            raise command_failed(error, self.address) from None
+            raise command_failed(error) from None
 
     def program(self, program_id: str) -> program_pb2.Program:
         """The named program, or, without a name, the only one of the server.
@@ -70,20 +70,17 @@ def connect(address: str, timeout_seconds: float) -> Iterator[Connection]:
         yield connection
 
 
-def command_failed(error: LedgerError, address: str) -> CommandFailed:
+def command_failed(error: LedgerError) -> CommandFailed:
     """What a command ends with when a call was not answered."""
     no_answer = isinstance(error, NoAnswer)
-    message, reason, advice = error.message, error.reason, ""
-    if no_answer and not reason:  # nothing that a ledger would say: it was not reached
-        reason = "UNREACHABLE" if error.code == "UNAVAILABLE" else error.code
-        cause = " ".join(message.split()).rpartition(": ")[2]
-        message = f"no ledger answers at {address} ({cause})"
+    advice = ""
+    if no_answer and not error.from_ledger:
         advice = "Start one with `ledger serve`, or name another with --server or LEDGER_SERVER."
     return CommandFailed(
-        message,
+        error.message,
         exit_code=NO_ANSWER if no_answer else REFUSED,
         code=error.code,
-        reason=reason,
+        reason=error.reason,
         metadata=error.metadata,
         violations=error.violations,
         advice=advice,

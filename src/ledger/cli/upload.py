@@ -218,7 +218,7 @@ class Upload:
             if last is None:
                 return
             if attempt == TRIES:
-                raise command_failed(last, self._connection.address)
+                raise command_failed(last)
             time.sleep(retry_delay_seconds(attempt, last))
             items = again
 

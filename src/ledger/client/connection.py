@@ -83,7 +83,7 @@ class Connection:
                 left = max(0.001, deadline - time.monotonic())
                 result = method(request, timeout=left, metadata=self._metadata)
             except grpc.RpcError as grpc_error:
-                error = error_of_call(grpc_error)
+                error = error_of_call(grpc_error, self.address)
                 error.request_id = getattr(request, "request_id", "")
                 wait = retry_delay_seconds(attempt, error)
                 out_of_time = time.monotonic() + wait >= deadline

@@ -55,6 +55,8 @@ class LedgerError(Exception):
         self.retry_after_seconds = retry_after_seconds
         #: of a write: the id to ask again with
         self.request_id = ""
+        #: whether it was a ledger that said so, and not the way to it
+        self.from_ledger = bool(reason)
 
     def __str__(self) -> str:
         return f"{self.reason or self.code}: {self.message}"
@@ -137,8 +139,8 @@ def error_of(status: status_pb2.Status) -> LedgerError:
     )
 
 
-def error_of_call(error: grpc.RpcError) -> LedgerError:
-    """The exception of a call that grpc gave up."""
+def error_of_call(error: grpc.RpcError, address: str) -> LedgerError:
+    """The exception of a call to that address which grpc gave up."""
     assert isinstance(error, grpc.Call)
     try:
         status = rpc_status.from_call(error)
@@ -147,4 +149,9 @@ def error_of_call(error: grpc.RpcError) -> LedgerError:
     if status is None:
         code, _ = error.code().value
         status = status_pb2.Status(code=code, message=error.details() or "")
-    return error_of(status)
+    made = error_of(status)
+    if isinstance(made, NoAnswer) and not made.from_ledger:
+        cause = " ".join(made.message.split()).rpartition(": ")[2]
+        made.message = f"no ledger answers at {address} ({cause})"
+        made.reason = "UNREACHABLE" if made.code == "UNAVAILABLE" else made.code
+    return made

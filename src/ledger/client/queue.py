@@ -1,0 +1,493 @@
+"""`OfflineQueue`: writes that are on the disk before anybody is told so, until the ledger has them.
+
+    with OfflineQueue(Path("till.queue"), "bean-street") as queue:
+        item = queue.add(request)           # durable from here on
+        ...
+        queue.settle(queue.next_batch(), results)
+        for item in queue.answered():       # until somebody has seen them
+            queue.acknowledge(item.item_id)
+
+Every item goes out with the request id and the instant it was made with, so it may be sent as often
+as need be: the ledger records it once. Any number of threads and processes may share a file.
+Imports SQLite (the standard library's), the messages and the other modules of the client.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import sqlite3
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from google.protobuf.message import Message
+
+from ledger.client import queue_file
+from ledger.client.errors import AlreadyExists, LedgerError
+from ledger.client.items import (
+    KINDS,
+    RECORDED,
+    WAITING,
+    Item,
+    answered,
+    checksum,
+    item_of,
+    message_of,
+    state_after,
+    write_of,
+)
+from ledger.client.queue_file import QueueForeign, guarded
+from ledger.client.values import malformed
+from ledger.core.instants import to_instant
+from ledger.v1 import points_pb2, redemption_pb2
+
+#: what a batch may hold; the ledger takes a message of 1 MiB
+MAX_ITEMS: Final = 1_000
+MAX_BATCH_BYTES: Final = 900 * 1024
+#: unlike uuids, numbers are read aloud and typed: 30 bits tell two tills' files apart
+_FILE_ID_ALPHABET: Final = "abcdefghjkmnpqrstuvwxyz23456789"
+_MAX_ID: Final = 128
+
+_COLUMNS: Final = "member_id, request_id, request, checksum, points, promised, create_time"
+
+#: what can be queued: the field of a batch's item by the class of its request
+_WRITES: Final = {
+    field.message_type.full_name: field.name
+    for field in points_pb2.BatchWriteItem.DESCRIPTOR.fields
+    if field.message_type is not None and field.name in KINDS
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """How many points redemptions may take that the ledger has not confirmed yet: of one member,
+    and in all. Whoever gives goods for them bears that risk; 0 is none."""
+
+    per_member: int = 0
+    in_total: int = 0
+
+
+class AllowanceExceeded(LedgerError):
+    """The redemption is more than may be given without the ledger. It is not queued."""
+
+
+@dataclass(frozen=True, slots=True)
+class Salvage:
+    """What came of reading a damaged file."""
+
+    #: taken over, and waiting now
+    recovered: int
+    #: were in the queue already
+    known: int
+    #: can not be read any more
+    lost: int
+
+
+class OfflineQueue:
+    """The queue of a till, in a file. Every method may raise QueueError; close it when done."""
+
+    def __init__(
+        self,
+        path: Path,
+        program_id: str,
+        *,
+        allowance: Allowance | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """The queue in the file, which is made where there is none. It belongs to one program."""
+        self.path = path
+        self.program_id = program_id
+        self.allowance = allowance or Allowance()
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._connection = queue_file.open_file(path)
+        self._connection.row_factory = sqlite3.Row
+        try:
+            with self._transaction():
+                self._claim(program_id)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # -- what is to be written ------------------------------------------------------------------
+
+    def add(self, request: Message, *, points: int = 0, promised: bool = True) -> Item:
+        """The item of a write, on the disk. The same request once more is the same item.
+
+        `points` is what a redemption takes of the allowance. A redemption that is not `promised`
+        is one that nobody has been told of yet: unless `promise` follows, what it takes is given
+        back. Raises AllowanceExceeded, InvalidRequest for what no batch can hold, AlreadyExists for
+        a request id that has been used for something else, QueueError: then it is not queued.
+        """
+        item = batch_item(request)
+        data = item.SerializeToString(deterministic=True)
+        if len(data) > MAX_BATCH_BYTES:
+            raise malformed("request", f"has {len(data)} bytes; {MAX_BATCH_BYTES} are allowed")
+        write = write_of(item)
+        if write.program_id != self.program_id:
+            raise malformed("program_id", f"must be {self.program_id}, not {write.program_id!r}")
+        with self._transaction() as execute:
+            known = execute(
+                "SELECT * FROM items WHERE member_id = ? AND request_id = ?",
+                (write.member_id, write.request_id),
+            ).fetchone()
+            if known is not None:
+                if known["checksum"] != checksum(data):
+                    raise _reused(write.request_id)
+                return item_of(known)
+            if promised and points:
+                self._allow(write.member_id, points)
+            item_id = self._insert(item, data, points, promised)
+            return self._item(item_id)
+
+    def promise(self, item_id: int) -> Item:
+        """The item, which somebody has been told of from now on. Raises AllowanceExceeded."""
+        with self._transaction() as execute:
+            item = self._item(item_id)
+            if item.state == WAITING and not item.promised:
+                self._allow(item.member_id, item.points)
+                execute("UPDATE items SET promised = 1 WHERE item_id = ?", (item_id,))
+            return self._item(item_id)
+
+    def next_batch(self, without: Sequence[str] = (), member_id: str = "") -> list[Item]:
+        """What can go out now: of each member the first that waits, in the order of the queue.
+
+        One of each member only, so that nothing overtakes what is not recorded yet. `without` are
+        members to leave out; with a `member_id` it is that member's alone. Damaged items are parked
+        on the way, and do not come.
+        """
+        with self._transaction() as execute:
+            while True:
+                rows = execute(
+                    "SELECT * FROM items WHERE item_id IN (SELECT min(item_id) FROM items"
+                    " WHERE outcome IS NULL AND (?1 = '' OR member_id = ?1) GROUP BY member_id)"
+                    " ORDER BY item_id",
+                    (member_id,),
+                ).fetchall()
+                damaged = [row["item_id"] for row in rows if message_of(row) is None]
+                if not damaged:
+                    break
+                self._park_damaged(damaged)
+        chosen: list[Item] = []
+        size = 0
+        for row in rows:
+            size += len(row["request"]) + 8
+            if len(chosen) == MAX_ITEMS or (chosen and size > MAX_BATCH_BYTES):
+                break
+            if row["member_id"] not in without:
+                chosen.append(item_of(row))
+        return chosen
+
+    def message(self, item_id: int) -> points_pb2.BatchWriteItem:
+        """What goes over the wire for an item: the very bytes that were queued."""
+        with self._guard():
+            row = self._row(item_id)
+        message = message_of(row)
+        assert message is not None, "next_batch has parked what is damaged"
+        return message
+
+    # -- what became of it ----------------------------------------------------------------------
+
+    def settle(
+        self,
+        items: Sequence[Item],
+        results: Sequence[points_pb2.BatchWriteResult],
+        *,
+        telling: int = 0,
+    ) -> list[Item]:
+        """The items as they are after these answers, in one transaction.
+
+        An item that another process has settled meanwhile stays as it is. A redemption that was
+        recorded and not promised is followed by its reversal, unless it is `telling`: the item
+        whose answer is being told to somebody now.
+        """
+        with self._transaction() as execute:
+            for item, result in zip(items, results, strict=True):
+                state, error = state_after(result)
+                present = self._find(item.item_id)
+                if present is None or present.state != WAITING:
+                    continue
+                if state == WAITING:
+                    execute(
+                        "UPDATE items SET tries = tries + 1, trouble = ? WHERE item_id = ?",
+                        (str(error), item.item_id),
+                    )
+                    continue
+                execute(
+                    "UPDATE items SET outcome = ?, answer = ?, trouble = '' WHERE item_id = ?",
+                    (state, result.SerializeToString(), item.item_id),
+                )
+                if item.item_id == telling:
+                    execute("UPDATE items SET promised = 1 WHERE item_id = ?", (telling,))
+                elif state == RECORDED and not item.promised:
+                    self._undo(item, result.receipt.redemption.redemption_id)
+            return [
+                self._find(item.item_id) or answered(item, result)
+                for item, result in zip(items, results, strict=True)
+            ]
+
+    def get(self, item_id: int) -> Item:
+        """The item. Raises KeyError when there is none, such as one that was acknowledged."""
+        with self._guard():
+            return self._item(item_id)
+
+    def waiting(self) -> list[Item]:
+        """What the ledger has not answered yet, in the order in which it was queued."""
+        return self._items("outcome IS NULL")
+
+    def answered(self) -> list[Item]:
+        """What the ledger has answered and nobody has acknowledged yet, damaged items among it."""
+        return self._items("outcome IS NOT NULL")
+
+    def counts(self) -> tuple[int, int]:
+        """How many items wait, and how many have been answered and not acknowledged."""
+        with self._guard():
+            row = self._connection.execute(
+                "SELECT count(*) - count(outcome), count(outcome) FROM items"
+            ).fetchone()
+            return row[0], row[1]
+
+    def acknowledge(self, *item_ids: int) -> None:
+        """Forget answered items: somebody has seen what became of them. Others stay."""
+        with self._transaction() as execute:
+            for item_id in item_ids:
+                execute("DELETE FROM items WHERE item_id = ? AND outcome IS NOT NULL", (item_id,))
+
+    def retry(self, item_id: int) -> Item:
+        """The item, which waits again, behind all others: for what may be right by now, such as a
+        return that overtook its purchase. What the ledger remembers is answered as before."""
+        with self._transaction() as execute:
+            row = self._row(item_id)
+            message = message_of(row)
+            if row["outcome"] is None or row["outcome"] == RECORDED or message is None:
+                return item_of(row)
+            execute("DELETE FROM items WHERE item_id = ?", (item_id,))
+            promised = bool(row["promised"])
+            return self._item(self._insert(message, row["request"], row["points"], promised))
+
+    # -- what the till knows --------------------------------------------------------------------
+
+    def remember(self, name: str, value: Any) -> None:
+        """Keep a fact (anything that JSON can say) with the queue."""
+        with self._transaction() as execute:
+            execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, json.dumps(value)))
+
+    def recall(self, name: str) -> Any:
+        """A fact that was kept; None when there is none."""
+        with self._guard():
+            row = self._connection.execute(
+                "SELECT value FROM facts WHERE name = ?", (name,)
+            ).fetchone()
+        try:
+            return None if row is None else json.loads(row["value"])
+        except ValueError:
+            raise queue_file.damaged(self.path, f"what it knows of {name} is unreadable") from None
+
+    def next_number(self) -> str:
+        """A number that this queue has not given before, such as `k3fmx2-17`. Other queues, also a
+        later one in the same place, give others."""
+        with self._transaction() as execute:
+            number = (self.recall("numbers") or 0) + 1
+            execute("INSERT OR REPLACE INTO facts VALUES ('numbers', ?)", (json.dumps(number),))
+            return f"{self.recall('file_id')}-{number}"
+
+    def salvage(self, damaged: Path) -> Salvage:
+        """Take over what can still be read of a damaged queue's file, which is not changed.
+
+        What has been recorded meanwhile is answered with its first receipt: nothing is doubled.
+        """
+        recovered = known = lost = 0
+        with tempfile.TemporaryDirectory() as directory, guarded(damaged):
+            copy = queue_file.copied(damaged, Path(directory))
+            columns = "request, checksum, points, promised, outcome"
+            for row in queue_file.readable_rows(copy, columns):
+                message = None if row is None else message_of(row)
+                if row is None or message is None:
+                    lost += 1
+                elif row["outcome"] is not None:
+                    continue
+                elif write_of(message).program_id != self.program_id:
+                    raise _of_another_program(damaged, write_of(message).program_id)
+                elif self._take_over(message, row):
+                    recovered += 1
+                else:
+                    known += 1
+        return Salvage(recovered, known, lost)
+
+    # -- inside ---------------------------------------------------------------------------------
+
+    @contextmanager
+    def _guard(self) -> Iterator[None]:
+        with self._lock, guarded(self.path):
+            yield
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Callable[..., sqlite3.Cursor]]:
+        """One transaction, durable when the block is over; nothing of it stays if it fails."""
+        with self._guard():
+            if self._connection.in_transaction:  # part of a larger one
+                yield self._connection.execute
+                return
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection.execute
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    def _claim(self, program_id: str) -> None:
+        owner = self.recall("program_id")
+        if owner is None:
+            self.remember("program_id", program_id)
+            self.remember("file_id", "".join(secrets.choice(_FILE_ID_ALPHABET) for _ in range(6)))
+        elif owner != program_id:
+            raise _of_another_program(self.path, owner)
+
+    def _allow(self, member_id: str, points: int) -> None:
+        row = self._connection.execute(
+            "SELECT coalesce(sum(points), 0), coalesce(sum(points) FILTER (WHERE member_id = ?), 0)"
+            " FROM items WHERE outcome IS NULL AND promised = 1",
+            (member_id,),
+        ).fetchone()
+        for whose, allowed, taken in (
+            ("member", self.allowance.per_member, row[1]),
+            ("till", self.allowance.in_total, row[0]),
+        ):
+            if taken + points > allowed:
+                raise AllowanceExceeded(
+                    f"without the ledger, redemptions of this {whose} may take {allowed} points: "
+                    f"{taken} wait, and this one is of {points}",
+                    code="FAILED_PRECONDITION",
+                    reason="OFFLINE_ALLOWANCE_EXCEEDED",
+                    metadata={
+                        "allowance": str(allowed),
+                        "waiting": str(taken),
+                        "required": str(points),
+                    },
+                )
+
+    def _insert(
+        self, item: points_pb2.BatchWriteItem, data: bytes, points: int, promised: bool
+    ) -> int:
+        write = write_of(item)
+        cursor = self._connection.execute(
+            f"INSERT INTO items ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                write.member_id,
+                write.request_id,
+                data,
+                checksum(data),
+                points,
+                promised,
+                to_instant(self._clock()),
+            ),
+        )
+        assert cursor.lastrowid is not None
+        return cursor.lastrowid
+
+    def _undo(self, item: Item, redemption_id: str) -> None:
+        """Queue the reversal of a redemption, under a request id that follows from its own."""
+        request_id = f"{item.request_id}/undo"
+        if len(request_id) > _MAX_ID:
+            request_id = f"undo/{hashlib.sha256(item.request_id.encode()).hexdigest()}"
+        self.add(
+            redemption_pb2.ReverseRedemptionRequest(
+                request_id=request_id,
+                program_id=self.program_id,
+                member_id=item.member_id,
+                redemption_id=redemption_id,
+            )
+        )
+
+    def _park_damaged(self, item_ids: Sequence[int]) -> None:
+        for item_id in item_ids:
+            self._connection.execute(
+                "UPDATE items SET outcome = 'parked', answer = x'' WHERE item_id = ?", (item_id,)
+            )
+
+    def _take_over(self, message: points_pb2.BatchWriteItem, row: sqlite3.Row) -> bool:
+        write = write_of(message)
+        with self._transaction() as execute:
+            known = execute(
+                "SELECT 1 FROM items WHERE member_id = ? AND request_id = ?",
+                (write.member_id, write.request_id),
+            ).fetchone()
+            if known is None:
+                self._insert(message, row["request"], row["points"], bool(row["promised"]))
+            return known is None
+
+    def _items(self, condition: str) -> list[Item]:
+        with self._guard():
+            rows = self._connection.execute(
+                f"SELECT * FROM items WHERE {condition} ORDER BY item_id"
+            ).fetchall()
+        return [item_of(row) for row in rows]
+
+    def _item(self, item_id: int) -> Item:
+        return item_of(self._row(item_id))
+
+    def _find(self, item_id: int) -> Item | None:
+        try:
+            return self._item(item_id)
+        except KeyError:
+            return None
+
+    def _row(self, item_id: int) -> sqlite3.Row:
+        row = self._connection.execute(
+            "SELECT * FROM items WHERE item_id = ?", (item_id,)
+        ).fetchone()
+        if row is None:
+            raise KeyError(item_id)
+        assert isinstance(row, sqlite3.Row)
+        return row
+
+
+def batch_item(request: Message) -> points_pb2.BatchWriteItem:
+    """The item of a batch that holds a request. Raises InvalidRequest for one that can not wait."""
+    name = _WRITES.get(request.DESCRIPTOR.full_name)
+    if name is None:
+        raise malformed("request", f"can not be queued: {request.DESCRIPTOR.name}")
+    item = points_pb2.BatchWriteItem()
+    getattr(item, name).CopyFrom(request)
+    return item
+
+
+def _reused(request_id: str) -> AlreadyExists:
+    return AlreadyExists(
+        f"request id {request_id} is in the queue already, with another content",
+        code="ALREADY_EXISTS",
+        reason="REQUEST_ID_REUSED",
+        metadata={"request_id": request_id},
+    )
+
+
+def _of_another_program(path: Path, program_id: str) -> QueueForeign:
+    return QueueForeign(
+        path, f"{path} belongs to program {program_id}, and is left as it is: name another file"
+    )

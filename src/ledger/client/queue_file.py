@@ -1,0 +1,282 @@
+"""The file of an offline queue: opened with care, every fault told with what to do about it.
+
+    QueueError               the queue can not be used; nothing that was in it is lost
+    ├── QueueFull            there is no room on the disk: what was to be written is not queued
+    ├── QueueDamaged         the file contradicts itself: set it aside, and salvage what is readable
+    ├── QueueForeign         it is no queue, or that of another program
+    ├── QueueTooNew          a newer version made it
+    ├── QueueBusy            another process has kept it locked for too long
+    └── QueueUnusable        it can not be opened, read or written
+
+SQLite with a rollback journal and synchronous=EXTRA: when a transaction is committed it is on the
+disk, its directory entry too, also if the power goes the next moment. Imports the standard library.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Final
+
+#: "LgrQ": by it a queue is told from other SQLite files
+APPLICATION_ID: Final = 0x4C677251
+SCHEMA_VERSION: Final = 1
+BUSY_SECONDS: Final = 10.0
+
+_SQLITE_HEADER: Final = b"SQLite format 3\0"
+_COMPANIONS: Final = ("-journal", "-wal", "-shm")
+
+_SCHEMA: Final = f"""
+BEGIN IMMEDIATE;
+-- What the till knows of the program, and its counters.
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE items (
+    item_id INTEGER PRIMARY KEY AUTOINCREMENT,  -- the order in which they are uploaded
+    member_id TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    request BLOB NOT NULL,                      -- a BatchWriteItem
+    checksum BLOB NOT NULL,                     -- SHA-256 of the request
+    points INTEGER NOT NULL,                    -- of the allowance that it takes while it waits
+    promised INTEGER NOT NULL,                  -- 0: a redemption that nobody was told of
+    create_time INTEGER NOT NULL,               -- microseconds since 1970
+    tries INTEGER NOT NULL DEFAULT 0,           -- uploads that did not answer it
+    trouble TEXT NOT NULL DEFAULT '',           -- what the last of them met
+    outcome TEXT,                               -- NULL while it waits
+    answer BLOB,                                -- a BatchWriteResult
+    UNIQUE (member_id, request_id)
+);
+CREATE INDEX waiting ON items (member_id, item_id) WHERE outcome IS NULL;
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {SCHEMA_VERSION};
+COMMIT;
+"""
+
+
+class QueueError(Exception):
+    """The queue can not be used. The message says what to do; nothing that was in it is lost."""
+
+    #: the stable word for programs
+    reason = "QUEUE_UNUSABLE"
+
+    def __init__(self, path: Path, message: str) -> None:
+        super().__init__(message)
+        self.path = path
+        self.message = message
+
+
+class QueueFull(QueueError):
+    """There is no room to write. What was to be queued is not queued."""
+
+    reason = "QUEUE_DISK_FULL"
+
+
+class QueueDamaged(QueueError):
+    """The file contradicts itself."""
+
+    reason = "QUEUE_DAMAGED"
+
+
+class QueueForeign(QueueError):
+    """The file is no queue, or that of another program."""
+
+    reason = "QUEUE_FOREIGN"
+
+
+class QueueTooNew(QueueError):
+    """A newer version made the file."""
+
+    reason = "QUEUE_TOO_NEW"
+
+
+class QueueBusy(QueueError):
+    """Another process has kept the file locked for too long."""
+
+    reason = "QUEUE_BUSY"
+
+
+class QueueUnusable(QueueError):
+    """The file can not be opened, read or written."""
+
+
+def open_file(path: Path) -> sqlite3.Connection:
+    """A connection to the queue's file, which is made where there is none; one thread at a time.
+
+    Raises QueueError. A file that is not taken is left as it is.
+    """
+    _refuse_what_is_no_database(path)
+    with guarded(path):
+        old_mask = os.umask(0o077)  # it names members: for its owner only
+        try:
+            connection = sqlite3.connect(
+                path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+        finally:
+            os.umask(old_mask)
+        try:
+            _prepare(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def _refuse_what_is_no_database(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            head = file.read(100)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise QueueUnusable(path, f"{path} can not be read: {error.strerror}") from None
+    ours = head[68:72] == APPLICATION_ID.to_bytes(4, "big")
+    if head and not head.startswith(_SQLITE_HEADER):
+        raise damaged(path, "its beginning is overwritten") if ours else _foreign(path)
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    """Check that it is a sound queue of this version, and set how it is written."""
+
+    def pragma(name: str) -> int:
+        (value,) = connection.execute(f"PRAGMA {name}").fetchone()
+        return int(value)
+
+    connection.execute("PRAGMA synchronous = EXTRA")
+    connection.execute("PRAGMA fullfsync = ON")  # of use on macOS, without effect elsewhere
+    connection.execute("PRAGMA trusted_schema = OFF")
+    application_id, version = pragma("application_id"), pragma("user_version")
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if not tables and not application_id:
+        try:
+            connection.executescript(_SCHEMA)
+        except sqlite3.OperationalError:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            if pragma("application_id") != APPLICATION_ID:  # nor has another process made it now
+                raise
+        return
+    if application_id != APPLICATION_ID:
+        raise _foreign(path)
+    if version > SCHEMA_VERSION:
+        raise QueueTooNew(
+            path,
+            f"{path} was made by a newer version (its format is {version}, this one knows "
+            f"{SCHEMA_VERSION}): update this till, what waits in it stays where it is",
+        )
+    faults = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    if faults != "ok":
+        raise damaged(path, " ".join(str(faults).split()))
+
+
+def _foreign(path: Path) -> QueueForeign:
+    return QueueForeign(
+        path,
+        f"{path} is no queue of a till, or its beginning is gone, and is left as it is: name "
+        "another file, or set this one aside",
+    )
+
+
+def damaged(path: Path, fault: str) -> QueueDamaged:
+    return QueueDamaged(
+        path,
+        f"{path} is damaged ({fault}) and is left as it is. Set it aside and go on with a new one: "
+        "what can still be read of it is taken over, and can not be recorded twice",
+    )
+
+
+@contextmanager
+def guarded(path: Path) -> Iterator[None]:
+    """Within the block, what SQLite raises becomes a QueueError."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _queue_error(path, error) from None
+    except UnicodeDecodeError as error:  # text that is none any more, also in SQLite's messages
+        raise damaged(path, str(error)) from None
+
+
+def _queue_error(path: Path, error: sqlite3.Error) -> QueueError:
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return damaged(path, str(error))
+    if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+        return QueueFull(
+            path,
+            f"{path} can not be written ({error}): there is no room on its disk, or it is failing. "
+            "This write is not queued; make room, then do it again. What was queued before is safe",
+        )
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return QueueBusy(
+            path,
+            f"{path} was locked by another process for {BUSY_SECONDS:.0f} s: this write is not "
+            "queued; do it again",
+        )
+    why = {
+        sqlite3.SQLITE_CANTOPEN: f"is its directory there? ({error})",
+        sqlite3.SQLITE_READONLY: "it is read-only here",
+        sqlite3.SQLITE_PERM: "it belongs to somebody else",
+    }.get(code, str(error))
+    return QueueUnusable(path, f"{path} can not be used: {why}")
+
+
+def set_aside(path: Path) -> Path:
+    """Where the file now is: beside the old place, under a name that was free, whatever it holds.
+
+    Nothing is overwritten. Raises QueueUnusable.
+    """
+    for number in range(1, 1_000):
+        aside = path.with_name(f"{path.name}.aside-{number}")
+        try:
+            os.link(path, aside)  # unlike a rename it fails where something is
+        except OSError as error:
+            if error.errno == errno.EEXIST:
+                continue
+            raise QueueUnusable(path, f"{path} can not be set aside: {error.strerror}") from None
+        for suffix in _COMPANIONS:
+            companion = path.with_name(path.name + suffix)
+            if companion.exists():
+                companion.rename(aside.with_name(aside.name + suffix))
+        path.unlink()
+        return aside
+    raise QueueUnusable(path, f"{path} can not be set aside: there are 999 of them already")
+
+
+def copied(path: Path, directory: Path) -> Path:
+    """A copy of the file and what belongs to it, in another directory. The file is not touched.
+
+    Where its beginning is no SQLite file's, the copy's is.
+    """
+    copy = directory / path.name
+    for suffix in ("", *_COMPANIONS):
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            copy.with_name(copy.name + suffix).write_bytes(part.read_bytes())
+    with copy.open("r+b") as file:
+        file.write(_SQLITE_HEADER)
+    return copy
+
+
+def readable_rows(path: Path, columns: str) -> Iterator[sqlite3.Row | None]:
+    """Row by row what can still be read of the items of a damaged file; None for one that can not.
+
+    `path` is a copy: SQLite may write to it.
+    """
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.row_factory = sqlite3.Row
+        try:
+            (last,) = connection.execute("SELECT seq FROM sqlite_sequence").fetchone()
+        except (sqlite3.Error, UnicodeDecodeError, TypeError):
+            last = path.stat().st_size // 64  # no row is shorter
+        for item_id in range(1, int(last) + 1):
+            try:
+                row = connection.execute(
+                    f"SELECT {columns} FROM items WHERE item_id = ?", (item_id,)
+                ).fetchone()
+            except (sqlite3.Error, UnicodeDecodeError):
+                yield None
+            else:
+                if row is not None:
+                    yield row

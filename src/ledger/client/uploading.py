@@ -1,0 +1,103 @@
+"""Sends what waits in a queue to the ledger, in waves: of each member the first item, and so on.
+
+An item goes out only when everything of its member before it has been answered, so nothing
+overtakes. An item without an answer keeps those behind it back, and nobody else's.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from ledger.client.connection import TRIES, Connection, may_try_again, retry_delay_seconds
+from ledger.client.errors import LedgerError, NoAnswer, NotAllowed
+from ledger.client.items import WAITING, Item, state_after
+from ledger.client.queue import OfflineQueue
+from ledger.v1 import points_pb2
+
+#: what a batch of a thousand may take
+BATCH_SECONDS: Final = 30.0
+
+
+@dataclass
+class Upload:
+    """What an upload has come to."""
+
+    #: recorded, refused or parked by it, in the order they were answered
+    answered: list[Item] = field(default_factory=list)
+    #: why it ended early: the ledger was not reached, or does not take this till's writes at all
+    trouble: LedgerError | None = None
+
+
+def upload(
+    connection: Connection,
+    queue: OfflineQueue,
+    *,
+    member_id: str = "",
+    telling: int = 0,
+    timeout_seconds: float = BATCH_SECONDS,
+) -> Upload:
+    """Send what waits until all of it is answered, or goes no further for now.
+
+    With a `member_id` only that member's, up to the item that is `telling` (as of
+    `OfflineQueue.settle`), within the time; otherwise each batch has it. Raises QueueError.
+    """
+    done = Upload()
+    deadline = time.monotonic() + timeout_seconds
+    tries: dict[str, int] = {}
+    while batch := queue.next_batch([m for m, n in tries.items() if n >= TRIES], member_id):
+        left = deadline - time.monotonic() if telling else timeout_seconds
+        request = points_pb2.BatchWriteRequest(items=[queue.message(i.item_id) for i in batch])
+        try:
+            answer = connection.call(
+                connection.points.BatchWrite, request, points_pb2.BatchWriteResponse, left
+            )
+        except LedgerError as error:
+            done.trouble = error
+            return done
+        settled = queue.settle(batch, answer.results, telling=telling)
+        done.answered += [item for item in settled if item.state != WAITING]
+        if telling in {item.item_id for item in settled if item.state != WAITING}:
+            return done
+        done.trouble = _of_the_whole_till(answer.results)
+        if done.trouble is not None:
+            return done
+        wait = _delay_seconds(settled, answer.results, tries)
+        if telling and time.monotonic() + wait >= deadline:
+            return done
+        time.sleep(wait)
+    return done
+
+
+def is_of_the_whole_till(error: LedgerError) -> bool:
+    """Whether it keeps the till from everything: the way to the ledger, credentials, program."""
+    return isinstance(error, NoAnswer | NotAllowed) or error.reason == "PROGRAM_NOT_FOUND"
+
+
+def _of_the_whole_till(results: Sequence[points_pb2.BatchWriteResult]) -> LedgerError | None:
+    """The first answer that is of the whole till. A single item can be told to come again later,
+    though: that is the item's."""
+    for result in results:
+        _, error = state_after(result)
+        if error and is_of_the_whole_till(error) and not isinstance(error, NoAnswer):
+            return error
+    return None
+
+
+def _delay_seconds(
+    items: Sequence[Item], results: Sequence[points_pb2.BatchWriteResult], tries: dict[str, int]
+) -> float:
+    """How long to wait for the next wave; counts the tries of members whose item still waits."""
+    wait = 0.0
+    for item, result in zip(items, results, strict=True):
+        _, error = state_after(result)
+        if item.state != WAITING or error is None:
+            tries.pop(item.member_id, None)
+        elif may_try_again(error):
+            tries[item.member_id] = tries.get(item.member_id, 0) + 1
+            wait = max(wait, retry_delay_seconds(tries[item.member_id], error))
+        else:
+            tries[item.member_id] = TRIES  # no sooner than with the next upload
+    return wait

@@ -1,0 +1,449 @@
+"""The offline queue's file: what it promises across crashes, full disks and damaged bytes."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ledger.client import (
+    Allowance,
+    AllowanceExceeded,
+    AlreadyExists,
+    InvalidRequest,
+    OfflineQueue,
+    QueueDamaged,
+    QueueError,
+    QueueForeign,
+    QueueFull,
+    QueueTooNew,
+    QueueUnusable,
+    set_aside,
+)
+from ledger.client.requests import Requests
+from ledger.v1 import points_pb2, redemption_pb2
+from tests.service.requests import PROGRAM
+
+REQUESTS = Requests(PROGRAM, "EUR", terminal_id="till-7")
+OK = points_pb2.BatchWriteResult(receipt={})
+
+
+def purchase(number: int, member_id: str = "m-1") -> points_pb2.RecordPurchaseRequest:
+    return REQUESTS.purchase(member_id, "1.00", purchase_id=f"r-{number}", request_id=f"q-{number}")
+
+
+def redemption(number: int, member_id: str, points: int) -> redemption_pb2.RedeemPointsRequest:
+    return REQUESTS.redeem(member_id, points=points, request_id=f"d-{number}")
+
+
+def ids(queue: OfflineQueue) -> list[str]:
+    return [item.request_id for item in queue.waiting()]
+
+
+def test_what_is_queued_is_there_when_the_file_is_opened_again(queue_path: Path) -> None:
+    with OfflineQueue(queue_path, PROGRAM) as queue:
+        added = queue.add(purchase(1))
+        assert queue.get(added.item_id) == added
+    with OfflineQueue(queue_path, PROGRAM) as queue:
+        (item,) = queue.waiting()
+
+    assert item == added
+    assert (item.kind, item.state, str(item.amount)) == ("purchase", "waiting", "1.00 EUR")
+    assert queue_path.stat().st_mode & 0o777 == 0o600
+
+
+def test_every_transaction_is_on_the_disk_before_it_is_answered(queue: OfflineQueue) -> None:
+    ((synchronous,),) = queue._connection.execute("PRAGMA synchronous").fetchall()
+    ((mode,),) = queue._connection.execute("PRAGMA journal_mode").fetchall()
+
+    assert (synchronous, mode) == (3, "delete")  # EXTRA, with the directory
+
+
+def test_a_request_is_queued_once(queue: OfflineQueue) -> None:
+    first, again = queue.add(purchase(1)), queue.add(purchase(1))
+    other = purchase(2)
+    other.request_id = "q-1"
+
+    assert first == again
+    with pytest.raises(AlreadyExists, match="REQUEST_ID_REUSED"):
+        queue.add(other)
+    assert ids(queue) == ["q-1"]
+
+
+def test_of_each_member_only_the_first_goes_out(queue: OfflineQueue) -> None:
+    for number, member_id in enumerate(["m-1", "m-2", "m-1", "m-3", "m-2"]):
+        queue.add(purchase(number, member_id))
+
+    first = queue.next_batch()
+    assert [item.request_id for item in first] == ["q-0", "q-1", "q-3"]
+    assert [item.request_id for item in queue.next_batch(without=["m-2"])] == ["q-0", "q-3"]
+    queue.settle(first, [OK] * 3)
+    assert [item.request_id for item in queue.next_batch()] == ["q-2", "q-4"]
+    assert [item.request_id for item in queue.next_batch(member_id="m-2")] == ["q-4"]
+
+
+def test_a_batch_has_no_more_than_the_ledger_takes(queue: OfflineQueue) -> None:
+    for number in range(10):
+        request = purchase(number, f"m-{number}")
+        for _ in range(1_000):
+            request.lines.add(sku="é" * 60, amount=request.amount)
+        queue.add(request)
+    big = purchase(99)
+    for _ in range(10_000):
+        big.lines.add(sku="x" * 100, amount=big.amount)
+
+    batch = points_pb2.BatchWriteRequest(
+        items=[queue.message(item.item_id) for item in queue.next_batch()]
+    )
+    assert 1 <= len(batch.items) < 10
+    assert batch.ByteSize() < 1 << 20
+    with pytest.raises(InvalidRequest, match="bytes"):
+        queue.add(big)
+
+
+def test_redemptions_that_wait_take_from_the_allowance(queue_path: Path) -> None:
+    with OfflineQueue(queue_path, PROGRAM, allowance=Allowance(100, 150)) as queue:
+        first = queue.add(redemption(1, "m-1", 60), points=60)
+        with pytest.raises(AllowanceExceeded) as of_member:
+            queue.add(redemption(2, "m-1", 41), points=41)
+        queue.add(redemption(3, "m-1", 40), points=40)
+        with pytest.raises(AllowanceExceeded) as of_till:
+            queue.add(redemption(4, "m-2", 51), points=51)
+
+        assert of_member.value.metadata == {"allowance": "100", "waiting": "60", "required": "41"}
+        assert of_till.value.metadata == {"allowance": "150", "waiting": "100", "required": "51"}
+        assert ids(queue) == ["d-1", "d-3"]
+        queue.settle([first], [OK])
+        queue.add(redemption(5, "m-2", 100), points=100)
+
+
+def test_without_an_allowance_nothing_is_given(queue_path: Path) -> None:
+    with OfflineQueue(queue_path, PROGRAM) as queue, pytest.raises(AllowanceExceeded):
+        queue.add(redemption(1, "m-1", 1), points=1)
+
+
+def test_a_redemption_nobody_was_told_of_is_given_back_once(queue: OfflineQueue) -> None:
+    item = queue.add(redemption(1, "m-1", 500), points=500, promised=False)
+    done = points_pb2.BatchWriteResult(receipt={"redemption": {"redemption_id": "r-x-9"}})
+
+    queue.settle([item], [done])
+    queue.settle([item], [done])
+
+    (undo,) = queue.waiting()
+    assert (undo.kind, undo.request_id) == ("reversal", "d-1/undo")
+    reversal = queue.message(undo.item_id).reverse_redemption
+    assert (reversal.redemption_id, reversal.HasField("points")) == ("r-x-9", False)
+
+
+def test_a_redemption_that_is_being_told_is_kept(queue: OfflineQueue) -> None:
+    item = queue.add(redemption(1, "m-1", 500), points=500, promised=False)
+    done = points_pb2.BatchWriteResult(receipt={"redemption": {"redemption_id": "r-x-9"}})
+
+    (settled,) = queue.settle([item], [done], telling=item.item_id)
+
+    assert (settled.state, settled.promised) == ("recorded", True)
+    assert queue.waiting() == []
+
+
+def test_a_promise_is_bounded_by_the_allowance(queue: OfflineQueue) -> None:
+    small = queue.add(redemption(1, "m-1", 100), points=100, promised=False)
+    large = queue.add(redemption(2, "m-2", 101), points=101, promised=False)
+
+    assert queue.promise(small.item_id).promised
+    with pytest.raises(AllowanceExceeded):
+        queue.promise(large.item_id)
+    assert not queue.get(large.item_id).promised
+
+
+def test_answers_are_kept_until_they_are_acknowledged(queue_path: Path) -> None:
+    refusal = points_pb2.BatchWriteResult(error={"code": 9, "message": "no"})
+    with OfflineQueue(queue_path, PROGRAM) as queue:
+        items = [queue.add(purchase(1)), queue.add(purchase(2, "m-2"))]
+        queue.settle(items, [OK, refusal])
+        queue.add(purchase(3))
+        queue.acknowledge(queue.waiting()[0].item_id)  # it has no answer yet
+    with OfflineQueue(queue_path, PROGRAM) as queue:
+        assert [(item.request_id, item.state) for item in queue.answered()] == [
+            ("q-1", "recorded"),
+            ("q-2", "refused"),
+        ]
+        assert queue.counts() == (1, 2)
+        queue.acknowledge(*(item.item_id for item in queue.answered()))
+        assert (queue.answered(), ids(queue)) == ([], ["q-3"])
+
+
+def test_a_refused_item_can_wait_again(queue: OfflineQueue) -> None:
+    first = queue.add(purchase(1))
+    queue.add(purchase(2))
+    queue.settle([first], [points_pb2.BatchWriteResult(error={"code": 5, "message": "no"})])
+
+    again = queue.retry(first.item_id)
+
+    assert (again.state, again.request_id) == ("waiting", "q-1")
+    assert ids(queue) == ["q-2", "q-1"]
+    assert queue.retry(again.item_id) == again
+
+
+def test_receipt_numbers_are_never_given_twice(queue_path: Path, tmp_path: Path) -> None:
+    numbers = []
+    for path in (queue_path, queue_path, tmp_path / "other.queue"):
+        with OfflineQueue(path, PROGRAM) as queue:
+            numbers += [queue.next_number() for _ in range(3)]
+
+    assert len(set(numbers)) == 9
+
+
+# -- crashes and several processes ---------------------------------------------------------------
+
+#: adds purchases of one member and says of each, once it is queued, that it is
+_ADDING = """
+import sys
+from pathlib import Path
+from ledger.client import OfflineQueue
+from tests.client.test_queue import purchase
+queue = OfflineQueue(Path(sys.argv[1]), "bean-street")
+for number in range(int(sys.argv[2]), int(sys.argv[3])):
+    queue.add(purchase(number, f"m-{number % 7}"))
+    print(number, flush=True)
+"""
+
+
+def adding(path: Path, first: int, last: int) -> subprocess.Popen[str]:
+    """A process that adds purchases."""
+    return subprocess.Popen(
+        [sys.executable, "-c", _ADDING, str(path), str(first), str(last)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_killed_process_has_queued_whatever_it_said(queue_path: Path) -> None:
+    chance = random.Random(11)
+    said: list[str] = []
+    first = 0
+    for _ in range(4):
+        process = adding(queue_path, first, first + 100_000)
+        assert process.stdout is not None
+        said += [f"q-{int(process.stdout.readline())}" for _ in range(chance.randint(5, 60))]
+        process.kill()
+        said += [f"q-{int(line)}" for line in process.stdout.read().splitlines() if line]
+        process.wait()
+        first += 100_000
+    with OfflineQueue(queue_path, PROGRAM) as queue:
+        kept = ids(queue)
+
+    assert set(said) <= set(kept)
+    assert len(kept) - len(said) <= 4  # on the disk, and killed before it could be said
+    assert len(set(kept)) == len(kept)
+
+
+def test_two_processes_share_a_file(queue_path: Path) -> None:
+    processes = [adding(queue_path, first, first + 80) for first in (0, 1_000, 2_000)]
+
+    assert [process.wait(60) for process in processes] == [0, 0, 0]
+    with OfflineQueue(queue_path, PROGRAM) as queue:
+        kept = ids(queue)
+    assert len(kept) == 240
+    for first in (0, 1_000, 2_000):  # each in the order in which it was added
+        own = [int(one[2:]) for one in kept if first <= int(one[2:]) < first + 1_000]
+        assert own == list(range(first, first + 80))
+
+
+_UNTIL_FULL = """
+import resource, sys
+from pathlib import Path
+from ledger.client import OfflineQueue, QueueError
+from tests.client.test_queue import purchase
+queue = OfflineQueue(Path(sys.argv[1]), "bean-street")
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+number = 0
+try:
+    while True:
+        queue.add(purchase(number, f"m-{number}"))
+        number += 1
+except QueueError as error:
+    print(number, error.reason, error.message, sep="|")
+assert len(queue.waiting()) == number
+"""
+
+
+def test_a_full_disk_is_said_and_loses_nothing_that_was_queued(queue_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", _UNTIL_FULL, str(queue_path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert ended.returncode == 0, ended.stderr
+    number, reason, message = ended.stdout.strip().split("|")
+    assert reason == "QUEUE_DISK_FULL"
+    assert "no room on its disk" in message
+    assert "not queued; make room" in message
+    with OfflineQueue(queue_path, PROGRAM) as queue:
+        assert ids(queue) == [f"q-{each}" for each in range(int(number))]
+        queue.add(purchase(int(number)))  # there is room again
+
+
+def test_a_file_that_can_grow_no_more_stays_sound(queue: OfflineQueue) -> None:
+    ((pages,),) = queue._connection.execute("PRAGMA page_count").fetchall()
+    queue._connection.execute(f"PRAGMA max_page_count = {pages + 2}")
+    number = 0
+    with pytest.raises(QueueFull):  # noqa: PT012
+        while True:
+            queue.add(purchase(number, f"m-{number}"))
+            number += 1
+
+    assert number > 0
+    assert len(queue.waiting()) == number
+    with pytest.raises(QueueFull):  # nor can an answer be written: it will be asked for again
+        queue.settle(queue.next_batch(), [OK] * number)
+    assert len(queue.waiting()) == number
+    queue._connection.execute(f"PRAGMA max_page_count = {pages * 2}")
+    queue.settle(queue.next_batch(), [OK] * number)
+    assert queue.waiting() == []
+
+
+# -- files that are not as they should be --------------------------------------------------------
+
+
+def newer(path: Path) -> None:
+    OfflineQueue(path, PROGRAM).close()
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+
+
+def other_database(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE invoices (id)")
+    connection.commit()
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("make", "kind", "says"),
+    [
+        (lambda path: path.write_text("receipts: none\n"), QueueForeign, "name another file"),
+        (other_database, QueueForeign, "name another file"),
+        (lambda path: OfflineQueue(path, "tea").close(), QueueForeign, "belongs to program tea"),
+        (newer, QueueTooNew, "update this till"),
+        (lambda path: path.mkdir(), QueueUnusable, "can not be read"),
+    ],
+)
+def test_a_file_that_is_no_queue_of_ours_is_left_as_it_is(
+    make: Callable[[Path], object], kind: type[QueueError], says: str, queue_path: Path
+) -> None:
+    make(queue_path)
+    before = queue_path.read_bytes() if queue_path.is_file() else b""
+
+    with pytest.raises(kind, match=says):
+        OfflineQueue(queue_path, PROGRAM)
+
+    assert (queue_path.read_bytes() if queue_path.is_file() else b"") == before
+
+
+def test_a_queue_in_no_directory_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(QueueUnusable, match="is its directory there"):
+        OfflineQueue(tmp_path / "nowhere" / "till.queue", PROGRAM)
+
+
+def filled(path: Path, count: int = 60) -> dict[str, bytes]:
+    """The requests of a queue with so many items, by their ids."""
+    with OfflineQueue(path, PROGRAM) as queue:
+        items = [queue.add(purchase(number, f"m-{number % 5}")) for number in range(count)]
+        return {item.request_id: queue.message(item.item_id).SerializeToString() for item in items}
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_damaged_file_is_kept_and_what_is_readable_of_it_goes_on(
+    seed: int, queue_path: Path, tmp_path: Path
+) -> None:
+    chance = random.Random(seed)
+    requests = filled(queue_path)
+    damaged = bytearray(queue_path.read_bytes())
+    begin = chance.randrange(0, len(damaged))
+    for place in range(begin, min(len(damaged), begin + chance.choice([1, 40, 600]))):
+        damaged[place] ^= chance.randrange(1, 256)
+    queue_path.write_bytes(damaged)
+
+    try:
+        with OfflineQueue(queue_path, PROGRAM) as queue:
+            # What SQLite does not notice, the checksums do.
+            sent = {
+                item.request_id: queue.message(item.item_id).SerializeToString()
+                for item in queue.next_batch()
+            }
+        assert sent.items() <= requests.items()
+        return
+    except (QueueDamaged, QueueForeign, QueueTooNew) as error:
+        print(error)
+    assert queue_path.read_bytes() == damaged
+
+    aside = set_aside(queue_path)
+    with OfflineQueue(queue_path, PROGRAM) as queue:
+        salvage = queue.salvage(aside)
+        again = queue.salvage(aside)
+        kept = {
+            item.request_id: queue.message(item.item_id).SerializeToString()
+            for item in queue.waiting()
+        }
+
+    assert kept.items() <= requests.items()
+    assert len(kept) == salvage.recovered
+    assert (again.recovered, again.known) == (0, salvage.recovered)
+    assert aside.read_bytes() == damaged
+    assert {path.name for path in tmp_path.iterdir()} == {aside.name, queue_path.name}
+
+
+def test_most_of_a_file_with_one_bad_page_is_salvaged(queue_path: Path) -> None:
+    requests = filled(queue_path, 200)
+    damaged = bytearray(queue_path.read_bytes())
+    # 13 begins a leaf page of a table; facts and counters have none of the receipts.
+    page = next(
+        number
+        for number in range(1, len(damaged) // 4096)
+        if damaged[number * 4096] == 13 and b"r-100" in damaged[number * 4096 :][:4096]
+    )
+    damaged[page * 4096 : page * 4096 + 8] = b"\0" * 8
+    queue_path.write_bytes(damaged)
+    with pytest.raises(QueueDamaged, match="Set it aside"):
+        OfflineQueue(queue_path, PROGRAM)
+
+    aside = set_aside(queue_path)
+    with OfflineQueue(queue_path, PROGRAM) as queue:
+        salvage = queue.salvage(aside)
+
+    assert salvage.recovered > 150
+    assert salvage.recovered + salvage.lost == len(requests)
+
+
+def test_an_item_whose_bytes_have_changed_is_parked_and_holds_up_nobody(
+    queue: OfflineQueue,
+) -> None:
+    bad, good = queue.add(purchase(1)), queue.add(purchase(2))
+    data = queue.message(bad.item_id).SerializeToString().replace(b"q-1", b"q-7")
+    queue._connection.execute("UPDATE items SET request = ? WHERE item_id = 1", (data,))
+
+    assert [item.item_id for item in queue.next_batch()] == [good.item_id]
+    (parked,) = queue.answered()
+    assert (parked.item_id, parked.state) == (bad.item_id, "parked")
+    assert parked.error is not None
+    assert parked.error.reason == "ITEM_DAMAGED"
+
+
+def test_setting_aside_overwrites_nothing(queue_path: Path) -> None:
+    kept = []
+    for content in ("first", "second"):
+        queue_path.write_text(content)
+        kept.append(set_aside(queue_path))
+
+    assert [path.read_text() for path in kept] == ["first", "second"]
+    assert not queue_path.exists()
+    with pytest.raises(QueueUnusable):
+        set_aside(queue_path)
