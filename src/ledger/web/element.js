@@ -1,6 +1,6 @@
 // The element: what a page sets, what it is told, and what happens in between.
 
-/** How long a page may take to bring a new token before the customer is told. */
+/** How long a page may take to bring a token before the customer is told. */
 const PATIENCE_MS = 5_000;
 const PROPERTIES = {
   baseUrl: "base-url",
@@ -40,8 +40,7 @@ export class LoyaltyBalance extends HTMLElement {
     present.forEach((element) => element.render());
   }
 
-  #view = new View(this.attachShadow({ mode: "open" }), () => this.#restart());
-  #internals = this.attachInternals();
+  #view = new View(this.attachShadow({ mode: "open" }), () => this.#retry());
   #model = { state: "loading" };
   #token = "";
   #subject = "";
@@ -51,7 +50,6 @@ export class LoyaltyBalance extends HTMLElement {
 
   constructor() {
     super();
-    this.#internals.role = "group";
     // What a page has set before this script was there.
     for (const name of [...Object.keys(PROPERTIES), "token"]) {
       if (Object.hasOwn(this, name)) {
@@ -78,7 +76,8 @@ export class LoyaltyBalance extends HTMLElement {
   connectedCallback() {
     present.add(this);
     document.addEventListener("visibilitychange", this.#restart);
-    window.addEventListener("online", this.#restart);
+    // Who has lost the network is told at once: a stream would notice late.
+    for (const change of ["online", "offline"]) window.addEventListener(change, this.#restart);
     this.render();
     this.#restartSoon();
   }
@@ -86,7 +85,7 @@ export class LoyaltyBalance extends HTMLElement {
   disconnectedCallback() {
     present.delete(this);
     document.removeEventListener("visibilitychange", this.#restart);
-    window.removeEventListener("online", this.#restart);
+    for (const change of ["online", "offline"]) window.removeEventListener(change, this.#restart);
     this.#stop.abort();
   }
 
@@ -100,9 +99,7 @@ export class LoyaltyBalance extends HTMLElement {
   /** Shows what is known in the language of the page. */
   render() {
     if (!this.isConnected) return;
-    const words = this.#words();
-    this.#internals.ariaLabel = words.say("label");
-    this.#view.show(this.#model, words);
+    this.#view.show(this.#model, this.#words());
     if (this.getAttribute("state") !== this.#model.state)
       this.setAttribute("state", this.#model.state);
   }
@@ -119,6 +116,7 @@ export class LoyaltyBalance extends HTMLElement {
     this.#stop.abort();
     // A hidden page does without: browsers give a server few connections for all of their pages.
     if (!this.isConnected || document.hidden) return;
+    const { signal } = (this.#stop = new AbortController());
     const { program, member } = this;
     const base = this.#base();
     const subject = JSON.stringify([base, program, member]);
@@ -127,19 +125,21 @@ export class LoyaltyBalance extends HTMLElement {
     if (base === null) {
       this.#trouble(new CallError("invalid_argument", `${this.baseUrl} is no address of a ledger`));
     } else if (program && member && this.#token) {
-      this.#follow(new Ledger(base, this.#token), { programId: program, memberId: member });
+      follow(new Ledger(base, this.#token), { programId: program, memberId: member }, signal, {
+        heard: () => (this.#model.time = Date.now()),
+        balance: (balance) => this.#takeBalance(balance),
+        details: (tier, schedule) => this.#takeDetails(tier, schedule),
+        trouble: (error) => this.#trouble(error, signal),
+      });
+    } else {
+      this.#awaitToken(signal);
     }
     this.render();
   };
 
-  #follow(ledger, member) {
-    const { signal } = (this.#stop = new AbortController());
-    follow(ledger, member, signal, {
-      heard: () => (this.#model.time = Date.now()),
-      balance: (balance) => this.#takeBalance(balance),
-      details: (tier, schedule) => this.#takeDetails(tier, schedule),
-      trouble: (error) => this.#trouble(error, signal),
-    });
+  #retry() {
+    this.#restart();
+    if (!this.#token) this.#fire("loyalty-token-expired", {});
   }
 
   /** Whether it is another one than before. */
@@ -203,6 +203,11 @@ export class LoyaltyBalance extends HTMLElement {
     if (signal.aborted) return;
     this.#renewals += 1;
     this.#fire("loyalty-token-expired", {});
+    await this.#awaitToken(signal);
+  }
+
+  /** Gives the page some time to set what is missing. */
+  async #awaitToken(signal) {
     await wait(PATIENCE_MS, signal);
     if (signal.aborted) return;
     this.#model.state = "expired";

@@ -20,7 +20,7 @@ async function follow(ledger, member, signal, on) {
       ledger.read("GetTierStatus", member, signal),
       ledger.read("GetExpirySchedule", member, signal),
     ]);
-    on.details(tier, schedule);
+    if (!signal.aborted) on.details(tier, schedule);
   };
   for (let failures = 0; !signal.aborted; failures += 1) {
     let began = Infinity;
@@ -29,9 +29,11 @@ async function follow(ledger, member, signal, on) {
         ledger.read("GetBalance", member, signal),
         readDetails(),
       ]);
+      if (signal.aborted) return;
       on.balance(balance);
       began = performance.now();
       for await (const { balance } of ledger.watch("WatchBalance", member, signal)) {
+        if (signal.aborted) return;
         on.heard();
         if (balance && on.balance(balance)) await readDetails(); // a heartbeat has none
       }

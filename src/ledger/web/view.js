@@ -49,7 +49,7 @@ class View {
     this.retry.addEventListener("click", onRetry);
     this.note = make("div", { class: "note", part: "note" }, this.said, this.retry);
     this.spoken = make("p", { class: "spoken", role: "status" });
-    const card = { class: "card", part: "card", tabindex: -1 };
+    const card = { class: "card", part: "card", role: "group", tabindex: -1 };
     this.card = make("div", card, this.ring, this.body, this.note);
     root.append(this.card, this.spoken);
   }
@@ -58,6 +58,7 @@ class View {
   show(model, words) {
     const { state, balance, tier, schedule } = model;
     this.card.lang = this.spoken.lang = words.textLanguage;
+    this.card.setAttribute("aria-label", words.say("label"));
     this.card.setAttribute("aria-busy", String(state === "loading"));
     this.body.hidden = !balance;
     this.ring.hidden = !balance || !tier?.tierId;

@@ -2,7 +2,10 @@
 
 /** Numbers, money, dates and sentences in one language. */
 class Words {
-  /** `language` is a BCP 47 tag; texts that it does not have are in English. */
+  /**
+   * `language` is a BCP 47 tag; texts that it does not have are in English.
+   * Throws a RangeError for a time zone that the browser does not know.
+   */
   constructor(language, timeZone) {
     this.language = Intl.getCanonicalLocales(supported(language))[0];
     const short = this.language.split("-")[0];
@@ -11,7 +14,9 @@ class Words {
     this.textLanguage = chosen;
     this.texts = { ...TEXTS.en, ...TEXTS[chosen] };
     this.plural = new Intl.PluralRules(chosen);
-    this.timeZone = timeZone;
+    const zoned = (style) => new Intl.DateTimeFormat(this.language, { ...style, timeZone });
+    this.days = zoned({ dateStyle: "long" });
+    this.minutes = zoned({ dateStyle: "short", timeStyle: "short" });
   }
 
   say(key, values = {}, n = 0n) {
@@ -38,16 +43,11 @@ class Words {
   }
 
   date(instant) {
-    return this.#format({ dateStyle: "long" }, instant);
+    return this.days.format(new Date(instant));
   }
 
   time(instant) {
-    return this.#format({ dateStyle: "short", timeStyle: "short" }, instant);
-  }
-
-  #format(style, instant) {
-    const format = new Intl.DateTimeFormat(this.language, { ...style, timeZone: this.timeZone });
-    return format.format(new Date(instant));
+    return this.minutes.format(new Date(instant));
   }
 }
 
