@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-import operator
 from bisect import bisect_left
 from collections import Counter as Counts
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import accumulate, chain
+from collections.abc import Iterator
+from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
@@ -17,7 +16,6 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
-from prometheus_client.samples import Sample
 
 from ledger import __version__
 
@@ -38,18 +36,19 @@ COMMANDS = (
 OUTCOMES = ("ok", "replayed", "refused", "error")
 PHASES = ("load", "decide", "save", "commit")
 RETRY_CAUSES = ("conflict", "lock_timeout", "connection", "bisect")
-
-#: types of what only ever grows, and can be added up over processes
-_CUMULATIVE = ("counter", "histogram")
-#: what other values of several processes come to; all others: the largest
-_TOGETHER: Mapping[str, Callable[[float, float], float]] = {
-    "ledger_queue_depth": operator.add,
-    "ledger_watchers": operator.add,
-    "ledger_database_up": min,
-    "ledger_certificate_expiry_timestamp_seconds": min,
-}
-#: what says something about a process alone
-_OF_PROCESS = "process_"
+POOL_STATES = ("in_use", "idle")
+#: what a verification of members may find wrong
+CHECKS = (
+    *("account", "balance", "chain", "create_time", "debt", "double_entry", "expiry", "group"),
+    *("holds", "lots", "purchases", "redemptions", "returns", "rules", "sequence", "shape"),
+    *("status", "subject", "tier", "unreadable"),
+)
+#: what a call may be answered with
+CODES = (
+    *("OK", "CANCELLED", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "INTERNAL"),
+    *("ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION"),
+    *("UNAVAILABLE", "UNAUTHENTICATED"),
+)
 
 
 class Tally:
@@ -81,7 +80,7 @@ class CallMeter:
 
     def __init__(self) -> None:
         self._started = 0
-        self._handled = Counts({"OK": 0})
+        self._handled = Counts(dict.fromkeys(CODES, 0))
         self._seconds = Tally()
 
     def begin(self) -> None:
@@ -225,10 +224,71 @@ class Metrics:
         Info("ledger_build", "The version that is running", registry=registry).info(
             {"version": __version__}
         )
+        self._add_gauges(registry)
+        self._add_verification(registry)
         for phase in PHASES:
             self.batch_seconds.labels(phase)
         for cause in RETRY_CAUSES:
             self.retries.labels(cause)
+
+    def _add_gauges(self, registry: CollectorRegistry) -> None:
+        """What is there: the same in every process of a service, but for its pool."""
+
+        def of_program(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(f"ledger_{name}", text, ("program", *labels), registry=registry)
+
+        self.outstanding_points = of_program(
+            "outstanding_points", "Points that members have: available, held and pending"
+        )
+        self.held_points = of_program("held_points", "Points that open holds reserve")
+        self.pending_points = of_program("pending_points", "Points that are not spendable yet")
+        self.debt_points = of_program("debt_points", "Points that members owe")
+        self.expiring_points = of_program(
+            "expiring_points", "Available points that will have expired in 30 days"
+        )
+        self.members = of_program("members", "Members, without closed memberships", "tier")
+        self.database_bytes = Gauge(
+            "ledger_database_bytes", "Size of the database", registry=registry
+        )
+        self.table_bytes = Gauge(
+            "ledger_table_bytes",
+            "Size of a table with its indexes",
+            ("table",),
+            registry=registry,
+        )
+        self.pool_connections = Gauge(
+            "ledger_pool_connections",
+            "Connections to the database that are open, by state",
+            ("state",),
+            registry=registry,
+        )
+        self.pool_size = Gauge(
+            "ledger_pool_size", "Connections that may be open at most", registry=registry
+        )
+        for state in POOL_STATES:
+            self.pool_connections.labels(state)
+
+    def _add_verification(self, registry: CollectorRegistry) -> None:
+        """What the verification in the background did."""
+        self.verify_drift = Counter(
+            "ledger_verify_drift",
+            "Contradictions that the verification in the background found, by check",
+            ("check",),
+            registry=registry,
+        )
+        self.verify_members = Counter(
+            "ledger_verify_members", "Members that it has verified", registry=registry
+        )
+        self.verify_entries = Counter(
+            "ledger_verify_entries", "Entries that it has folded again", registry=registry
+        )
+        self.verify_last_run = Gauge(
+            "ledger_verify_last_run_timestamp_seconds",
+            "When all members had last been verified; until then, when the first walk began",
+            registry=registry,
+        )
+        for check in CHECKS:
+            self.verify_drift.labels(check)
 
     def know_program(self, program_id: str) -> None:
         """Show every label set of a program from the start, at 0."""
@@ -242,57 +302,3 @@ class Metrics:
         """The meter of a method, which from now on is shown, at 0."""
         key = ("server_stream" if streaming else "unary", service, method)
         return self._tallies.calls.setdefault(key, CallMeter())
-
-
-class Exposition(CollectorRegistry):
-    """Metrics that were collected before, as something to show."""
-
-    def __init__(self, families: Iterable[Metric]) -> None:
-        super().__init__()
-        self._families = list(families)
-
-    def collect(self) -> Iterator[Metric]:
-        return iter(self._families)
-
-
-def merged(measured: Mapping[int, Iterable[Metric]], kept: Iterable[Metric] = ()) -> list[Metric]:
-    """The metrics of a service of several processes, by number, as if it were one.
-
-    What counts is added up, with what was `kept` of processes that have ended. Metrics of a process
-    are shown for each, with a label `worker`.
-    """
-    families: dict[str, Metric] = {}
-    values: dict[str, dict[tuple[str, frozenset[tuple[str, str]]], Sample]] = {}
-    for number, family in chain(
-        ((0, family) for family in kept),
-        ((number, family) for number, shown in measured.items() for family in shown),
-    ):
-        into = values.setdefault(family.name, {})
-        families.setdefault(family.name, Metric(family.name, family.documentation, family.type))
-        for sample in family.samples:
-            if family.name.startswith(_OF_PROCESS):
-                labels = {**sample.labels, "worker": str(number)}
-                sample = Sample(sample.name, labels, sample.value)
-            key = sample.name, frozenset(sample.labels.items())
-            if (other := into.get(key)) is not None:
-                value = _combine(family, sample.name)(other.value, sample.value)
-                sample = Sample(sample.name, sample.labels, value)
-            into[key] = sample
-    for name, family in families.items():
-        family.samples = list(values[name].values())
-    return list(families.values())
-
-
-def lasting(families: Iterable[Metric]) -> list[Metric]:
-    """What still counts of a process when it has ended, so that sums do not become smaller."""
-    return [
-        family
-        for family in families
-        if family.type in _CUMULATIVE and not family.name.startswith(_OF_PROCESS)
-    ]
-
-
-def _combine(family: Metric, name: str) -> Callable[[float, float], float]:
-    if name.endswith("_created"):
-        return min
-    return operator.add if family.type in _CUMULATIVE else _TOGETHER.get(family.name, max)

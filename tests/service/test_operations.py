@@ -106,7 +106,8 @@ def test_metrics_are_there_from_the_start_at_zero(
     rpc = {"grpc_type": "unary", "grpc_service": "ledger.v1.PointsService"}
     rpc |= {"grpc_method": "RecordPurchase"}
     assert sample(samples, "grpc_server_started_total", **rpc) == 0
-    assert sample(samples, "grpc_server_handled_total", **rpc, grpc_code="OK") == 0
+    for code in ("OK", "InvalidArgument", "FailedPrecondition", "Unavailable", "Internal"):
+        assert sample(samples, "grpc_server_handled_total", **rpc, grpc_code=code) == 0
 
     open_program(grpc_client, [])
     samples = metrics(server)

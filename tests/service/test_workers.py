@@ -18,7 +18,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 
-from ledger.metrics import Exposition, Metrics, lasting, merged
+from ledger.exposition import Exposition, lasting, merged
+from ledger.metrics import Metrics
 from ledger.rpc.processors import processors
 from ledger.rpc.workers import MEASURE_SECONDS, WorkerFailed, Workers, reserved
 from tests.faults.load import Load, client_of, open_shop
@@ -84,12 +85,19 @@ def test_what_workers_see_is_shown_as_of_one_service(pair: tuple[Metrics, Metric
         metrics.queue_depth.set(waiting)
         metrics.database_up.set(up)
         metrics.due_lag.set(lag)
+        # Each shows what was last counted in the database, one of them a moment later.
+        metrics.outstanding_points.labels("beans").set(100 + waiting)
+        metrics.pool_connections.labels("idle").set(waiting)
+        metrics.pool_size.set(8)
 
     registry = shown(first, second)
 
     assert value(registry, "ledger_queue_depth") == 7
     assert value(registry, "ledger_database_up") == 0
     assert value(registry, "ledger_due_lag_seconds") == 2.5
+    assert value(registry, "ledger_outstanding_points", program="beans") == 104
+    assert value(registry, "ledger_pool_connections", state="idle") == 7
+    assert value(registry, "ledger_pool_size") == 16
     (build,) = next(family for family in registry.collect() if "build" in family.name).samples
     assert build.value == 1
 

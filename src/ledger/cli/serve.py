@@ -151,6 +151,26 @@ def serve(
             rich_help_panel="Operation",
         ),
     ] = None,
+    census_seconds: Annotated[
+        float | None,
+        typer.Option(
+            "--census-seconds",
+            metavar="N",
+            help="Time between two counts of what members have, for the metrics of programs; 0: "
+            "leave that to other servers. Default: LEDGER_CENSUS_SECONDS, else 15.",
+            rich_help_panel="Operation",
+        ),
+    ] = None,
+    verify_rate: Annotated[
+        float | None,
+        typer.Option(
+            "--verify-rate",
+            metavar="N",
+            help="Entries a second that are verified in the background; 0: leave that to other "
+            "servers. Default: LEDGER_VERIFY_RATE, else 200.",
+            rich_help_panel="Operation",
+        ),
+    ] = None,
     workers: Annotated[
         int | None,
         typer.Option(
@@ -213,6 +233,8 @@ def serve(
         batch_limit=batch_limit,
         stream_limit=stream_limit,
         scheduler_seconds=scheduler_seconds,
+        census_seconds=census_seconds,
+        verify_rate=verify_rate,
         workers=workers,
         pin=pin,
         allow_unsafe_database=allow_unsafe_database,
@@ -245,6 +267,8 @@ def _serve(chosen: Settings, url: str, on_ready: OnReady) -> None:
         batch_limit=chosen.batch_limit,
         stream_limit=chosen.stream_limit,
         scheduler_seconds=chosen.scheduler_seconds,
+        census_seconds=chosen.census_seconds,
+        verify_rate=chosen.verify_rate,
         allow_unsafe_database=chosen.allow_unsafe_database,
         pin=_pinned(chosen),
         tls=_tls(chosen),

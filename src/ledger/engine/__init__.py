@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import sqlalchemy as sa
@@ -168,6 +168,11 @@ class Engine:
         Raises as `run`.
         """
         return await self.run(ask, self.database, function, *arguments)
+
+    def allow(self, connection: sa.Connection, seconds: float) -> None:
+        """A connection of the pool that is in use may take so long from now on."""
+        driver_connection: Any = connection.connection.dbapi_connection
+        self._guard.begin(driver_connection, seconds)
 
     def close(self) -> None:
         """Finish what was accepted, then stop. A lost or stalled database holds it up for seconds,

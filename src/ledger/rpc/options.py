@@ -31,6 +31,10 @@ class ServeOptions:
     stream_limit: int = 1_000
     #: between two looks for what has fallen due; 0: this server does not look
     scheduler_seconds: float = 1.0
+    #: between two counts of what members have; 0: this server does not count
+    census_seconds: float = 15.0
+    #: entries that are verified in a second; 0: this server does not verify
+    verify_rate: float = 200.0
     #: accept a database that may lose what it acknowledged (tests only)
     allow_unsafe_database: bool = False
     #: other processes of the same service listen on the same ports

@@ -13,9 +13,11 @@ import sqlalchemy as sa
 import structlog
 from prometheus_client import CollectorRegistry
 
+from ledger.census import Census
 from ledger.engine import Engine, real_clock
+from ledger.exposition import Exposition
 from ledger.feed import Feed
-from ledger.metrics import Exposition, Metrics
+from ledger.metrics import Metrics
 from ledger.rpc.audit import AuditService
 from ledger.rpc.balances import BalanceService
 from ledger.rpc.dispatch import DEVELOPER, Dispatcher, Method, methods_of
@@ -33,6 +35,7 @@ from ledger.store.database import open_database
 from ledger.store.migrate import require_current
 from ledger.store.programs import list_programs
 from ledger.v1 import audit_pb2, balance_pb2, member_pb2, points_pb2, program_pb2, redemption_pb2
+from ledger.verifier import Verifier
 
 if TYPE_CHECKING:
     from ledger.rpc.tls import Tls
@@ -46,6 +49,9 @@ GRACE_SECONDS = 10.0
 #: how long before that new calls are told so
 NOTICE_SECONDS = 0.5
 _MAX_PROGRAMS_AT_START = 1_000
+_POOL_SIZE = 8
+#: between two looks whether the database answers, when nobody asks for it
+_WATCH_SECONDS = 2.0
 
 
 class Server:
@@ -68,7 +74,7 @@ class Server:
         self._attending: asyncio.Task[None] | None = None
         self._database = open_database(
             options.database_url,
-            pool_size=8,
+            pool_size=_POOL_SIZE,
             application_name="ledger",
             allow_unsafe=options.allow_unsafe_database,
         )
@@ -103,8 +109,9 @@ class Server:
             exposition=self._exposition,
             is_ready=self._is_ready,
         )
-        self._scheduler = Scheduler(self.engine, self._metrics, options.scheduler_seconds)
-        self._schedules = options.scheduler_seconds > 0
+        self._background = _background(self.engine, self._metrics, options)
+        self._watching: asyncio.Task[None] | None = None
+        self._show_pool()
         self.grpc_port = self._grpc.port
         self.http_port = self._http.port
         self._stopping = False
@@ -117,8 +124,9 @@ class Server:
         await self._http.start()
         self._metrics.database_up.set(1)
         self._feed.start()
-        if self._schedules:
-            self._scheduler.start()
+        for work in self._background:
+            work.start()
+        self._watching = asyncio.create_task(self._watch())
         if self._sibling is not None:
             attend = self._sibling.attend(self._metrics, on_orphaned)
             self._attending = asyncio.create_task(attend)
@@ -127,7 +135,10 @@ class Server:
     async def stop(self) -> None:
         """Leave the load balancer, finish what was accepted, then let go of the database."""
         self._stopping = True
-        await self._scheduler.stop()
+        if self._watching is not None:
+            self._watching.cancel()
+        for work in self._background:
+            await work.stop()
         await self._grpc.leave()
         self._dispatcher.stop()
         await self._feed.stop()
@@ -147,6 +158,23 @@ class Server:
         if self._sibling is None:
             return self._metrics.registry
         return Exposition(await self._sibling.all_metrics(self._metrics.registry.collect()))
+
+    def _show_pool(self) -> None:
+        """Have the metrics tell of the connections to the database."""
+
+        def count(of: str) -> int:  # the pool itself is replaced when its connections are lost
+            return int(getattr(self._database.pool, of)())
+
+        metrics = self._metrics
+        metrics.pool_size.set(_POOL_SIZE)
+        metrics.pool_connections.labels("in_use").set_function(lambda: count("checkedout"))
+        metrics.pool_connections.labels("idle").set_function(lambda: count("checkedin"))
+
+    async def _watch(self) -> None:
+        """Know whether the database answers, also when nobody asks for anything."""
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS)
+            await self._is_ready()
 
     async def _is_ready(self) -> bool:
         if self._stopping:
@@ -198,6 +226,20 @@ async def _serve(
         on_ready(server)
     await stop.wait()
     await server.stop()
+
+
+def _background(
+    engine: Engine, metrics: Metrics, options: ServeOptions
+) -> list[Scheduler | Census | Verifier]:
+    """What this server does unasked."""
+    works: list[Scheduler | Census | Verifier] = []
+    if options.scheduler_seconds:
+        works.append(Scheduler(engine, metrics, options.scheduler_seconds))
+    if options.census_seconds:
+        works.append(Census(engine, metrics, options.census_seconds))
+    if options.verify_rate:
+        works.append(Verifier(engine, metrics, options.verify_rate))
+    return works
 
 
 def _tls(options: ServeOptions, metrics: Metrics) -> Tls | None:

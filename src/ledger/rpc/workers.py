@@ -21,7 +21,7 @@ from typing import Any
 import structlog
 from prometheus_client.core import Metric
 
-from ledger.metrics import lasting, merged
+from ledger.exposition import lasting, merged
 from ledger.rpc.link import Link
 
 log = structlog.get_logger(__name__)

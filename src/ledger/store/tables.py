@@ -309,5 +309,19 @@ expiry_warnings = Table(
 )
 Index("expiry_warnings_xid_idx", expiry_warnings.c.program_id, expiry_warnings.c.xid)
 
+#: Work that goes on in the background, piece by piece, by whichever process comes first. No part of
+#: the truth: with a row reset the work begins anew.
+background_work = Table(
+    "background_work",
+    metadata,
+    #: Which work.
+    Column("name", Key, nullable=False),
+    #: When its next piece may begin; in the future while somebody is at one.
+    Column("due_time", Instant, nullable=False, server_default=text("now()")),
+    #: How far it is and what it found, as JSON; empty before the first piece.
+    Column("state", Text, nullable=False, server_default=text("''::text")),
+    PrimaryKeyConstraint("name", name="background_work_pkey"),
+)
+
 #: Tables whose rows are never changed nor deleted, whoever asks.
 APPEND_ONLY = (entries, refusals, purchases, rules_versions, expiry_warnings)

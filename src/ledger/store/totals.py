@@ -128,6 +128,7 @@ def check_totals(connection: sa.Connection, program_id: str | None, sums: Sums) 
     """Everything about all members of a program, or of all, that does not hold."""
     return [
         *_check_outcomes(connection, program_id),
+        *_check_receipts(connection, program_id),
         *_check_rules(connection, program_id),
         *_check_warnings(connection, program_id),
         *_check_budgets(connection, program_id, sums.promoted),
@@ -148,6 +149,21 @@ def _check_outcomes(connection: sa.Connection, program_id: str | None) -> list[F
     return [
         Finding("outcome", row[0], row[1], row[2], f"request {row[3]} was also refused")
         for row in rows
+    ]
+
+
+def _check_receipts(connection: sa.Connection, program_id: str | None) -> list[Finding]:
+    """A receipt is credited to the purchase that it is of."""
+    rows = connection.exec_driver_sql(
+        "SELECT p.program_id, p.member_id, p.sequence, p.purchase_id FROM purchases p"
+        " LEFT JOIN entries e ON e.program_id = p.program_id AND e.member_id = p.member_id"
+        " AND e.sequence = p.sequence AND e.kind = 'PURCHASE' AND e.purchase_id = p.purchase_id"
+        " WHERE (%s::text IS NULL OR p.program_id = %s) AND e.sequence IS NULL",
+        (program_id, program_id),
+    )
+    fault = "is credited to an entry that is not that purchase"
+    return [
+        Finding("purchases", row[0], row[1], row[2], f"purchase {row[3]} {fault}") for row in rows
     ]
 
 

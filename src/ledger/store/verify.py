@@ -1,8 +1,8 @@
 """Re-check everything that is stored, in parallel, in one snapshot, while the service runs.
 
 Members are walked in key order in chunks; each chunk is folded again from its entries by
-core.verify and compared with the accounts, and the receipts credited are compared with the
-entries. What must hold over all members together is checked at the end (`totals`).
+core.verify and compared with the accounts, and its purchases with the receipts credited. What must
+hold over all members together is checked at the end (`totals`).
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from ledger.store.totals import Finding, Sums, check_totals
 _CHUNK_MEMBERS = 1_000
 _FETCH_ROWS = 5_000
 #: below every key, above every key
-_LOWEST = ("", "")
-_HIGHEST = ("\U0010ffff", "")
+LOWEST = ("", "")
+HIGHEST = ("\U0010ffff", "")
 
 
 @dataclass
@@ -47,16 +47,22 @@ class Report:
     seconds: float = 0.0
 
 
+class Range(NamedTuple):
+    """Members by key, from `low` on and below `high`; of one program only, if it is named."""
+
+    low: MemberKey = LOWEST
+    high: MemberKey = HIGHEST
+    program_id: str | None = None
+
+
 class _Task(NamedTuple):
     url: str
     snapshot: str
-    program_id: str | None
-    low: MemberKey
-    high: MemberKey
+    members: Range
 
 
-class _Part(NamedTuple):
-    """What one chunk adds to the report."""
+class Part(NamedTuple):
+    """What a range of members adds to the report."""
 
     members: int
     entries: int
@@ -136,12 +142,28 @@ def _tasks(
         f" WHERE place %% {_CHUNK_MEMBERS} = 0 ORDER BY program_id, member_id",
         (program_id, program_id),
     )
-    bounds = [_LOWEST, *((row[0], row[1]) for row in rows), _HIGHEST]
+    bounds = [LOWEST, *((row[0], row[1]) for row in rows), HIGHEST]
     for low, high in pairwise(bounds):
-        yield _Task(url, snapshot, program_id, low, high)
+        yield _Task(url, snapshot, Range(low, high, program_id))
 
 
-def _run(tasks: Sequence[_Task], workers: int) -> Iterator[_Part]:
+def next_range(connection: sa.Connection, low: MemberKey, entries: int) -> Range:
+    """The members from a key on who have about so many entries together; one member at least."""
+    rows = connection.exec_driver_sql(
+        "SELECT program_id, member_id, version FROM accounts"
+        " WHERE (program_id, member_id) >= (%s, %s)"
+        " ORDER BY program_id, member_id LIMIT %s",
+        (*low, entries + 2),
+    )
+    found = 0
+    for place, (program_id, member_id, version) in enumerate(rows):
+        if place and found >= entries:
+            return Range(low, (program_id, member_id))
+        found += max(1, version)
+    return Range(low, HIGHEST)
+
+
+def _run(tasks: Sequence[_Task], workers: int) -> Iterator[Part]:
     if workers == 1 or len(tasks) == 1:
         yield from map(_verify_chunk, tasks)
         return
@@ -153,35 +175,40 @@ def _run(tasks: Sequence[_Task], workers: int) -> Iterator[_Part]:
 _databases: dict[str, sa.Engine] = {}
 
 
-def _verify_chunk(task: _Task) -> _Part:
+def _verify_chunk(task: _Task) -> Part:
     """Verify the members of one key range; runs in a worker process, whose database it keeps."""
     database = _databases.get(task.url)
     if database is None:
         database = open_database(task.url, pool_size=1, application_name="ledger-verify")
         _databases[task.url] = database
-    part = _Part(0, 0, [], Sums())
     with _snapshot(database, task.snapshot) as (connection, _):
-        accounts = _read_accounts(connection, task)
-        journals = groupby(_read_entries(connection, task), _key_of)
-        receipts = _read_receipts(connection, task)
-        programs = {
-            program_id: _read_program(connection, program_id)
-            for program_id in {program_id for program_id, _ in accounts}
-        }
-        part.findings.extend(
-            Finding("rules", program_id, "", 0, "its rules can not be read")
-            for program_id, program in programs.items()
-            if program is None
-        )
-        members, entries = _verify_journals(journals, accounts, receipts, programs, part)
-        for key, stored in accounts.items():
-            if stored.version:
-                detail = f"stands at version {stored.version}, but has no entries"
-                part.findings.append(Finding("account", *key, 0, detail))
-        for program_id, member_id, purchase_id, sequence in receipts:
-            detail = f"purchase {purchase_id} is credited to an entry that is not that purchase"
-            part.findings.append(Finding("purchases", program_id, member_id, sequence, detail))
-    return part._replace(members=members + len(accounts), entries=entries)
+        return verify_range(connection, task.members)
+
+
+def verify_range(connection: sa.Connection, members: Range) -> Part:
+    """Everything about some members that does not hold, but for what needs all of them.
+
+    The connection must see one snapshot (REPEATABLE READ).
+    """
+    part = Part(0, 0, [], Sums())
+    accounts = _read_accounts(connection, members)
+    journals = groupby(_read_entries(connection, members), _key_of)
+    receipts = _read_receipts(connection, members)
+    programs = {
+        program_id: _read_program(connection, program_id)
+        for program_id in {program_id for program_id, _ in accounts}
+    }
+    part.findings.extend(
+        Finding("rules", program_id, "", 0, "its rules can not be read")
+        for program_id, program in programs.items()
+        if program is None
+    )
+    count, entries = _verify_journals(journals, accounts, receipts, programs, part)
+    for key, stored in accounts.items():
+        if stored.version:
+            detail = f"stands at version {stored.version}, but has no entries"
+            part.findings.append(Finding("account", *key, 0, detail))
+    return part._replace(members=count + len(accounts), entries=entries)
 
 
 def _verify_journals(
@@ -189,11 +216,11 @@ def _verify_journals(
     accounts: dict[MemberKey, StoredAccount],
     receipts: set[tuple[str, str, str, int]],
     programs: dict[str, Program | None],
-    part: _Part,
+    part: Part,
 ) -> tuple[int, int]:
     """Fold each journal; answers how many, and how many entries they had.
 
-    Takes what the journals account for out of `accounts` and `receipts`.
+    Takes out of `accounts` whose journal there is.
     """
     members = entry_count = 0
     for key, journal in journals:
@@ -204,9 +231,7 @@ def _verify_journals(
             part.sums.add_entry(entry)
             if entry.kind == "PURCHASE":
                 receipt = (*key, entry.purchase_id, entry.sequence)
-                if receipt in receipts:
-                    receipts.remove(receipt)
-                else:
+                if receipt not in receipts:
                     detail = f"purchase {entry.purchase_id} is not in the list of receipts"
                     part.findings.append(Finding("purchases", *key, entry.sequence, detail))
         stored = accounts.pop(key, None)
@@ -229,31 +254,32 @@ def _read_program(connection: sa.Connection, program_id: str) -> Program | None:
     return program if numbers == list(range(1, len(numbers) + 1)) else None
 
 
-def _read_accounts(connection: sa.Connection, task: _Task) -> dict[MemberKey, StoredAccount]:
+def _read_accounts(connection: sa.Connection, members: Range) -> dict[MemberKey, StoredAccount]:
     rows = connection.exec_driver_sql(
         f"SELECT {ACCOUNT_COLUMNS}, a.program_id, a.member_id FROM accounts a WHERE {_range('a')}",
-        _bounds(task),
+        _bounds(members),
     )
     return {(row[8], row[9]): stored_account(row[:8]) for row in rows}
 
 
-def _read_entries(connection: sa.Connection, task: _Task) -> Iterator[Sealed]:
+def _read_entries(connection: sa.Connection, members: Range) -> Iterator[Sealed]:
     rows = connection.execution_options(stream_results=True, max_row_buffer=_FETCH_ROWS)
     result = rows.exec_driver_sql(
         f"SELECT {ENTRY_COLUMNS} FROM entries e WHERE {_range('e')}"
         " ORDER BY e.program_id, e.member_id, e.sequence",
-        _bounds(task),
+        _bounds(members),
     )
     for row in result:
         yield sealed_of(row)
 
 
-def _read_receipts(connection: sa.Connection, task: _Task) -> set[tuple[str, str, str, int]]:
-    """Receipts of the range's members: (program, member, purchase, sequence)."""
+def _read_receipts(connection: sa.Connection, members: Range) -> set[tuple[str, str, str, int]]:
+    """What the range's purchases are credited to: (program, member, purchase, sequence)."""
     rows = connection.exec_driver_sql(
-        "SELECT p.program_id, p.member_id, p.purchase_id, p.sequence FROM purchases p"
-        f" WHERE {_range('p')}",
-        _bounds(task),
+        "SELECT p.program_id, p.member_id, p.purchase_id, p.sequence FROM entries e"
+        " JOIN purchases p ON p.program_id = e.program_id AND p.purchase_id = e.purchase_id"
+        f" WHERE {_range('e')} AND e.kind = 'PURCHASE'",
+        _bounds(members),
     )
     return {tuple(row) for row in rows}
 
@@ -266,8 +292,8 @@ def _range(alias: str) -> str:
     )
 
 
-def _bounds(task: _Task) -> tuple[Any, ...]:
-    return (*task.low, *task.high, task.program_id, task.program_id)
+def _bounds(members: Range) -> tuple[Any, ...]:
+    return (*members.low, *members.high, members.program_id, members.program_id)
 
 
 def _key_of(sealed: Sealed) -> MemberKey:

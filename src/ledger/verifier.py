@@ -1,0 +1,169 @@
+"""Verifies all members, again and again, at a bounded rate, while the service runs.
+
+It looks as `ledger verify` does at each member, at a few of them at a time. Where it is stands in
+the database: one process at a time verifies the next members, whichever that is, and a restart
+goes on where the one before it ended. What needs all members at once, such as the trial balance, is
+left to `ledger verify`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+
+import msgspec
+import sqlalchemy as sa
+import structlog
+
+from ledger.core.errors import LedgerError
+from ledger.engine import Engine
+from ledger.metrics import Metrics
+from ledger.store import background
+from ledger.store.database import ask
+from ledger.store.journal import MemberKey
+from ledger.store.totals import Finding, Sums
+from ledger.store.verify import HIGHEST, LOWEST, Part, next_range, verify_range
+
+log = structlog.get_logger(__name__)
+
+#: verified at once; so long other threads have to share the interpreter
+_PIECE_SECONDS = 0.25
+_MOST_PAUSE_SECONDS = 1.0
+#: between the beginnings of two walks over all members
+_WALK_SECONDS = 60.0
+#: for one piece, that is for the member with the longest journal
+_LEASE_SECONDS = 600.0
+#: findings of one piece that are logged one by one
+_MOST_LOGGED = 20
+
+
+class _State(msgspec.Struct, omit_defaults=True):
+    """Where the walk is. Times are in seconds since 1970."""
+
+    #: the first member who is not verified yet
+    next_member: MemberKey = LOWEST
+    began: float = 0.0
+    #: contradictions found on this walk
+    findings: int = 0
+    #: when the last whole walk ended, and what it found
+    last_ended: float = 0.0
+    last_findings: int = 0
+
+
+class Verifier:
+    """Verifies `rate` entries a second, whatever the number of processes."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        metrics: Metrics,
+        rate: float,
+        *,
+        walk_seconds: float = _WALK_SECONDS,
+    ) -> None:
+        self._engine = engine
+        self._metrics = metrics
+        self._rate = rate
+        self._walk_seconds = walk_seconds
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def stop(self) -> None:
+        """Verify no more. A piece that was begun is finished by the engine."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def run_once(self) -> float:
+        """Verify the next members, if it is time to; answers in how many seconds it may be."""
+        engine = self._engine
+        work = await engine.query(background.read_work, background.VERIFICATION)
+        if not work.wait_seconds:
+            await engine.run(self._verify_piece)
+            work = await engine.query(background.read_work, background.VERIFICATION)
+        state = _decode(work.state)
+        self._metrics.verify_last_run.set(state.last_ended or state.began)
+        return min(work.wait_seconds, _MOST_PAUSE_SECONDS)
+
+    async def _run(self) -> None:
+        while True:
+            pause = _MOST_PAUSE_SECONDS
+            try:
+                pause = await self.run_once()
+            except LedgerError as error:
+                log.warning("verification waits", reason=error.reason)
+            except Exception:
+                log.exception("verification failed")
+            await asyncio.sleep(pause)
+
+    def _verify_piece(self) -> None:
+        database = self._engine.database
+        claim = ask(database, background.claim_work, background.VERIFICATION, _LEASE_SECONDS)
+        if claim is None:
+            return  # somebody else was quicker
+        state = _decode(claim.state)
+        now = time.time()
+        if state.next_member == LOWEST:
+            state.began, state.findings = now, 0
+        part, state.next_member = self._verify(state.next_member)
+        self._tell(part)
+        state.findings += len(part.findings)
+        pause = max(part.entries, part.members, 1) / self._rate
+        if state.next_member == HIGHEST:
+            state.next_member = LOWEST
+            state.last_ended, state.last_findings = time.time(), state.findings
+            pause = max(pause, state.began + self._walk_seconds - now)
+            log.info("verified all members", findings=state.findings)
+        text = msgspec.json.encode(state).decode()
+        ask(database, background.finish_work, claim, text, pause)
+
+    def _verify(self, low: MemberKey) -> tuple[Part, MemberKey]:
+        """What about the next members does not hold, and who comes after them."""
+        database = self._engine.database.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )
+        with database.connect() as connection:
+            self._engine.allow(connection, _LEASE_SECONDS)
+            # A long journal may be read for longer than other statements may run.
+            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+            connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+            members = next_range(connection, low, max(1, int(self._rate * _PIECE_SECONDS)))
+            try:
+                part = verify_range(connection, members)
+            except sa.exc.SQLAlchemyError:
+                raise
+            except Exception:  # what can not even be read must not keep the others from their turn
+                log.exception("members can not be verified")
+                finding = Finding("unreadable", members.low[0], "", 0, "can not be verified")
+                part = Part(0, 0, [finding], Sums())
+            connection.rollback()
+        return part, members.high
+
+    def _tell(self, part: Part) -> None:
+        """Count and log it. No log line names a member: `ledger verify` does."""
+        self._metrics.verify_members.inc(part.members)
+        self._metrics.verify_entries.inc(part.entries)
+        for finding in part.findings:
+            self._metrics.verify_drift.labels(finding.check).inc()
+        for finding in part.findings[:_MOST_LOGGED]:
+            log.error(
+                "verification found a contradiction",
+                check=finding.check,
+                program=finding.program_id,
+                sequence=finding.sequence,
+                advice="`ledger verify` names the member, and what contradicts what",
+            )
+        if len(part.findings) > _MOST_LOGGED:
+            log.error("verification found more", contradictions=len(part.findings) - _MOST_LOGGED)
+
+
+def _decode(state: str) -> _State:
+    """What was noted; nothing, when that was by a version that noted other things."""
+    try:
+        return msgspec.json.decode(state, type=_State)
+    except msgspec.DecodeError:
+        return _State()
