@@ -40,8 +40,8 @@ POOL_STATES = ("in_use", "idle")
 #: what a verification of members may find wrong
 CHECKS = (
     *("account", "balance", "chain", "create_time", "debt", "double_entry", "expiry", "group"),
-    *("holds", "lots", "purchases", "redemptions", "returns", "rules", "sequence", "shape"),
-    *("status", "subject", "tier", "unreadable"),
+    *("holds", "limits", "lots", "purchases", "redemptions", "returns", "rules", "sequence"),
+    *("shape", "status", "subject", "tier", "unreadable"),
 )
 #: what a call may be answered with
 CODES = (
