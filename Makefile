@@ -27,6 +27,9 @@ run: .venv/.installed ## Serve with an embedded database and the demo program
 test: .venv/.installed ## Run the tests, two at a time
 	$(BIN)/pytest -n 2 $(ARGS)
 
+test-faults: .venv/.installed ## Run every fault of docs/faults.md, those that take minutes as well
+	$(BIN)/pytest -m 'faults or faults_long' $(ARGS)
+
 check: .venv/.installed-dev ## Check style, types, layers and protos
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -102,7 +105,7 @@ clean: ## Remove what was built and cached (not .ledger, not .venv)
 	rm -rf build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find src tests benchmarks migrations -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help run test check format proto proto-check proto-lint bench replay-cdnow constraints wheel clean
+.PHONY: help run test test-faults check format proto proto-check proto-lint bench replay-cdnow constraints wheel clean
 
 # The environment. The stamps are newer than what was installed from.
 

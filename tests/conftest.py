@@ -53,6 +53,15 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ[RUN_DIRECTORY] = str(make_directory())
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave `faults_long` out unless -m names it."""
+    if "faults_long" in config.option.markexpr:
+        return
+    long = [item for item in items if item.get_closest_marker("faults_long")]
+    config.hook.pytest_deselected(items=long)
+    items[:] = [item for item in items if item not in long]
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         directory = Path(os.environ.pop(RUN_DIRECTORY))

@@ -237,3 +237,33 @@ async def test_what_cannot_be_counted_is_answered_all_the_same(
 
 def _fail(*_: object) -> None:
     raise RuntimeError("no such label")
+
+
+async def test_whoever_would_wait_too_long_is_refused_before_anybody_has(make: Make) -> None:
+    """By how long the last batch took that left others waiting, and how many are before them."""
+
+    def slow(items: Sequence[int]) -> list[int | LedgerError]:
+        time.sleep(0.1)
+        return double(items)
+
+    batcher = make(slow, batch_limit=5, most_wait=0.45)
+    waits: list[float] = []
+
+    async def call() -> str:
+        began = time.monotonic()
+        try:
+            await batcher.submit([1])
+        except Overloaded:
+            return "refused"
+        waits.append(time.monotonic() - began)
+        return "served"
+
+    crowd = [asyncio.ensure_future(call()) for _ in range(10)]
+    for _ in range(60):
+        await asyncio.sleep(0.01)
+        crowd += [asyncio.ensure_future(call()) for _ in range(3)]
+    answers = await asyncio.gather(*crowd)
+    assert answers.count("served") > 40
+    assert answers.count("refused") > 60
+    assert max(waits) < 0.45 + 0.3
+    assert not batcher.overloaded

@@ -149,9 +149,22 @@ def error_of_call(error: grpc.RpcError, address: str) -> LedgerError:
     if status is None:
         code, _ = error.code().value
         status = status_pb2.Status(code=code, message=error.details() or "")
+    if (status.code, status.message) == (code_pb2.CANCELLED, "CANCELLED"):
+        return _not_read()
     made = error_of(status)
     if isinstance(made, NoAnswer) and not made.from_ledger:
         cause = " ".join(made.message.split()).rpartition(": ")[2]
         made.message = f"no ledger answers at {address} ({cause})"
         made.reason = "UNREACHABLE" if made.code == "UNAVAILABLE" else made.code
     return made
+
+
+def _not_read() -> LedgerError:
+    """So many calls came that the ledger did not even read this one: its gRPC library answers that
+    with CANCELLED, in a word that no call has which was cancelled here."""
+    return NoAnswer(
+        "too many calls came at once; this one was not executed",
+        code="UNAVAILABLE",
+        reason="OVERLOADED",
+        retry_after_seconds=0.2,
+    )

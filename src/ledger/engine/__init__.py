@@ -93,6 +93,10 @@ class Engine:
         self._running_limit = queue_limit
         metrics.queue_depth.set_function(lambda: self._writes.waiting)
 
+    def overloaded(self, *, reads: bool) -> bool:
+        """Whether more reads, or writes, would be refused at this moment."""
+        return (self._reads if reads else self._writes).overloaded
+
     async def submit(self, command: Command, actor: str, deadline: float | None = None) -> Receipt:
         """The receipt of one command, durable. Raises the command's refusal."""
         outcome = (await self._writes.submit([Item(command, actor)], deadline))[0]

@@ -55,8 +55,11 @@ class Group(Generic[T, R]):
 class Batcher(Generic[T, R]):
     """Runs `work(items) -> results` (one result per item, in order) on a thread of its own.
 
-    At most `queue_limit` items wait, none of them longer than `patience` seconds; more are refused
-    with OVERLOADED. Items whose deadline passed while waiting are never worked on.
+    At most `queue_limit` items wait, and nobody joins a queue where they would wait longer than
+    `most_wait` seconds, as far as can be told: who is refused with OVERLOADED learns so at once,
+    and those who wait are answered while they still want to know. Whoever has waited longer than
+    `patience`, because everything stood still, is refused as well. Items whose deadline passed
+    while waiting are never worked on.
     """
 
     def __init__(
@@ -66,16 +69,20 @@ class Batcher(Generic[T, R]):
         *,
         batch_limit: int,
         queue_limit: int,
+        most_wait: float = 1.5,
         patience: float = 5.0,
         on_batch: Callable[[int, Sequence[float]], None] | None = None,
     ) -> None:
         self._work = work
         self._batch_limit = batch_limit
         self._queue_limit = queue_limit
+        self._most_wait = most_wait
         self._patience = patience
         self._on_batch = on_batch
         self._queue: deque[Group[T, R]] = deque()
         self._waiting = 0
+        #: what the last batch took that left others waiting
+        self._batch_seconds = 0.0
         self._closing = False
         self._lock = threading.Lock()
         self._arrival = threading.Condition(self._lock)
@@ -89,6 +96,12 @@ class Batcher(Generic[T, R]):
         """Items in the queue."""
         return self._waiting
 
+    @property
+    def overloaded(self) -> bool:
+        """Whether more would be refused at this moment."""
+        with self._lock:
+            return self._full(1)
+
     async def submit(
         self, items: Sequence[T], deadline: float | None = None
     ) -> list[R | LedgerError]:
@@ -98,7 +111,7 @@ class Batcher(Generic[T, R]):
         with self._lock:
             if self._closing:
                 raise ShuttingDown()
-            if self._waiting + len(items) > self._queue_limit and self._waiting:
+            if self._full(len(items)):
                 raise Overloaded()
             self._queue.append(group)
             self._waiting += len(items)
@@ -113,6 +126,14 @@ class Batcher(Generic[T, R]):
             self._arrival.notify()
         self._thread.join()
 
+    def _full(self, more: int) -> bool:
+        """Whether so many more items are too many. A queue that is empty takes any number."""
+        if not self._queue:
+            return False
+        waited = time.monotonic() - self._queue[0].arrived
+        will_wait = self._waiting // self._batch_limit * self._batch_seconds
+        return max(waited, will_wait) > self._most_wait or self._waiting + more > self._queue_limit
+
     def _run(self) -> None:
         while True:
             with self._arrival:
@@ -121,6 +142,7 @@ class Batcher(Generic[T, R]):
                 if not self._queue:
                     return
                 groups = self._take()
+                full, began = bool(self._queue), time.monotonic()
             # Whatever happens, the callers are answered and the thread goes on: were it to end,
             # everybody would wait for ever.
             try:
@@ -129,6 +151,8 @@ class Batcher(Generic[T, R]):
                 log.exception("batch lost", batcher=self._thread.name)
                 for group in groups:
                     group.results = group.results or [Internal()] * len(group.items)
+            if full:
+                self._batch_seconds = time.monotonic() - began
             if self._answer(groups) and self._waiting < self._batch_limit:
                 self._turn_over.wait(_MOST_SECONDS)
 

@@ -20,7 +20,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.rpc import status_pb2
 
-from ledger.core.errors import Internal, LedgerError, ReaderTooSlow, ShuttingDown
+from ledger.core.errors import Internal, LedgerError, Overloaded, ReaderTooSlow, ShuttingDown
 from ledger.metrics import Metrics
 from ledger.rpc.quotas import Quotas
 from ledger.rpc.status import to_status
@@ -39,6 +39,9 @@ REFUSAL_SECONDS = 0.1
 
 #: the principal of every call while the server has no credentials configured
 DEVELOPER = "developer"
+
+#: the answer to calls that are not even looked at
+TURNED_AWAY = to_status(Overloaded())
 
 
 class Call(NamedTuple):
@@ -95,13 +98,23 @@ def _method(descriptor: ServiceDescriptor, method: MethodDescriptor, service: ob
 
 
 class Dispatcher:
-    """Runs methods, times and counts them, and knows when the server is stopping."""
+    """Runs methods, times and counts them, and knows when the server is stopping.
 
-    def __init__(self, methods: list[Method], metrics: Metrics, quotas: Quotas) -> None:
+    `overloaded(reads)` tells whether more reads, or writes, would be refused.
+    """
+
+    def __init__(
+        self,
+        methods: list[Method],
+        metrics: Metrics,
+        quotas: Quotas,
+        overloaded: Callable[[bool], bool],
+    ) -> None:
         self.methods = methods
         #: for the reader of a stream to take one message
         self.stall_seconds = STALL_SECONDS
         self._quotas = quotas
+        self._overloaded = overloaded
         self._stopping = False
         self._meters = {
             method.path: metrics.know_method(method.service, method.name, method.streaming)
@@ -158,6 +171,19 @@ class Dispatcher:
     def too_slow(self) -> ReaderTooSlow:
         """What ends a stream whose reader takes longer than it may."""
         return ReaderTooSlow(seconds=f"{self.stall_seconds:g}")
+
+    def turns_away(self, method: Method) -> bool:
+        """Whether a call that has just come is to be answered with `TURNED_AWAY` and nothing more.
+
+        It then counts as answered. What a refusal costs is taken from those who are served, so it
+        is made before the request is read.
+        """
+        if self._stopping or method.streaming or not self._overloaded(method.safe):
+            return False
+        meter = self._meters[method.path]
+        meter.begin()
+        meter.end(Overloaded.code, 0.0)
+        return True
 
     def stop(self) -> None:
         """Answer every new call, and the next message of every stream, with SHUTTING_DOWN."""

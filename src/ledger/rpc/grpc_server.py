@@ -21,6 +21,7 @@ from ledger.core.errors import invalid
 from ledger.rpc.dispatch import (
     MAX_MESSAGE_BYTES,
     MAX_METADATA_BYTES,
+    TURNED_AWAY,
     Call,
     Dispatcher,
     Method,
@@ -34,6 +35,11 @@ if TYPE_CHECKING:
 _OPTIONS = [
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_metadata_size", MAX_METADATA_BYTES),
+    # Calls that came faster than Python can even refuse them: gRPC then answers CANCELLED for it,
+    # some at random from the first number on, all from the second. Were they kept, each would wait
+    # for all before it, until nobody waits for any answer.
+    ("grpc.server.max_pending_requests", 500),
+    ("grpc.server.max_pending_requests_hard_limit", 1_000),
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.http2.min_ping_interval_without_data_ms", 20_000),
@@ -42,6 +48,43 @@ _OPTIONS = [
 ]
 #: clients refuse an answer whose trailers weigh more than 8 KiB, unless told otherwise
 _MAX_STATUS_BYTES = 7 * 1024
+_TURNED_AWAY = rpc_status.to_status(TURNED_AWAY)
+
+
+class _Methods(grpc.GenericRpcHandler):
+    """Every method of the dispatcher, unless it turns the call away."""
+
+    def __init__(self, dispatcher: Dispatcher, handler: Callable[[Method], Any]) -> None:
+        self._dispatcher = dispatcher
+        self._methods: dict[str, tuple[Method, Any]] = {}
+        for method in dispatcher.methods:
+            make = (
+                grpc.unary_stream_rpc_method_handler
+                if method.streaming
+                else grpc.unary_unary_rpc_method_handler
+            )
+            self._methods[method.path] = (
+                method,
+                make(
+                    handler(method),
+                    request_deserializer=None,
+                    response_serializer=method.response_class.SerializeToString,
+                ),
+            )
+        # A handler of streams need not wait for the request before it answers.
+        self._refusal: Any = grpc.stream_stream_rpc_method_handler(_turn_away)
+
+    def service(self, call: grpc.HandlerCallDetails) -> Any:
+        method, handler = self._methods.get(call.method, (None, None))
+        if method is not None and self._dispatcher.turns_away(method):
+            return self._refusal
+        return handler
+
+
+async def _turn_away(_: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+    context.set_code(_TURNED_AWAY.code)
+    context.set_details(_TURNED_AWAY.details)
+    context.set_trailing_metadata(_TURNED_AWAY.trailing_metadata)
 
 
 class GrpcServer:
@@ -54,23 +97,9 @@ class GrpcServer:
         self._actor = actor
         self._server = grpc.aio.server(options=[*_OPTIONS, ("grpc.so_reuseport", int(share))])
         self._health = health.aio.HealthServicer()
-        services: dict[str, dict[str, Any]] = {}
-        for method in dispatcher.methods:
-            make = (
-                grpc.unary_stream_rpc_method_handler
-                if method.streaming
-                else grpc.unary_unary_rpc_method_handler
-            )
-            services.setdefault(method.service, {})[method.name] = make(
-                self._handler(method),
-                request_deserializer=None,
-                response_serializer=method.response_class.SerializeToString,
-            )
-        for service, handlers in services.items():
-            self._server.add_generic_rpc_handlers(
-                (grpc.method_handlers_generic_handler(service, handlers),)
-            )
+        self._server.add_generic_rpc_handlers((_Methods(dispatcher, self._handler),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        services = dict.fromkeys(method.service for method in dispatcher.methods)
         self._names = [*services, health.SERVICE_NAME, reflection.SERVICE_NAME]
         reflection.enable_server_reflection(self._names, self._server)
         try:

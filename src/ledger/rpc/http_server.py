@@ -6,6 +6,7 @@ connectrpc is kept behind this module. Its errors carry the same google.rpc deta
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import socket
 import sys
@@ -35,7 +36,14 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
 from ledger.core.errors import invalid
-from ledger.rpc.dispatch import MAX_MESSAGE_BYTES, Call, Dispatcher, Method, StatusError
+from ledger.rpc.dispatch import (
+    MAX_MESSAGE_BYTES,
+    TURNED_AWAY,
+    Call,
+    Dispatcher,
+    Method,
+    StatusError,
+)
 from ledger.rpc.status import to_status
 from ledger.rpc.web import SCRIPT_PATH, Script, cross_origin
 
@@ -127,8 +135,7 @@ class _Application(ConnectASGIApplication[Dispatcher]):
     def __init__(self, dispatcher: Dispatcher, actor: str) -> None:
         self._dispatcher = dispatcher
         self._actor = actor
-        self._paths = {method.path for method in dispatcher.methods}
-        self._streams = {method.path for method in dispatcher.methods if method.streaming}
+        self._methods = {method.path: method for method in dispatcher.methods}
         super().__init__(
             service=dispatcher,
             endpoints=self._endpoints_of,
@@ -141,12 +148,16 @@ class _Application(ConnectASGIApplication[Dispatcher]):
         return "/"
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["path"] not in self._paths:
+        method = self._methods.get(scope["path"])
+        content_type = _content_type(scope)
+        if method is None:
             await _unimplemented(scope)(scope, receive, send)
-        elif _is_native_grpc(scope):
+        elif _is_native_grpc(content_type):
             # It needs HTTP/2 and trailers: there is a port for it.
             await Response(status_code=415)(scope, receive, send)
-        elif scope["path"] in self._streams:
+        elif _is_plain(content_type) and self._dispatcher.turns_away(method):
+            await _TURN_AWAY(scope, receive, send)
+        elif method.streaming:
             reader = _Reader(send, self._dispatcher.stall_seconds)
             _reader.set(reader)
             await super().__call__(scope, receive, reader.send)
@@ -200,11 +211,36 @@ def _unimplemented(scope: Any) -> Response:
     return JSONResponse(error, status_code=404)
 
 
-def _is_native_grpc(scope: Any) -> bool:
-    content_type = next((value for name, value in scope["headers"] if name == b"content-type"), b"")
+def _content_type(scope: Any) -> bytes:
+    return next((value for name, value in scope["headers"] if name == b"content-type"), b"")
+
+
+def _is_native_grpc(content_type: bytes) -> bool:
     return content_type.startswith(b"application/grpc") and not content_type.startswith(
         b"application/grpc-web"
     )
+
+
+def _is_plain(content_type: bytes) -> bool:
+    """Whether an error is answered as JSON, whatever the request is written in."""
+    return content_type in (b"application/json", b"application/proto", b"")
+
+
+def _refusal(status: status_pb2.Status) -> Response:
+    """What Connect would answer, for whom it need not even read the request."""
+    details = [
+        {
+            "type": any_.type_url.rpartition("/")[2],
+            "value": base64.b64encode(any_.value).decode().rstrip("="),
+        }
+        for any_ in status.details
+    ]
+    code = code_pb2.Code.Name(status.code).lower()
+    error = {"code": code, "message": status.message, "details": details}
+    return JSONResponse(error, status_code=503)
+
+
+_TURN_AWAY = _refusal(TURNED_AWAY)
 
 
 class HttpServer:

@@ -96,7 +96,9 @@ class Server:
         self._feed = Feed(self.engine, self._metrics, limit=options.stream_limit)
         methods = _methods(self.engine, self._feed, self._metrics)
         quotas = Quotas(options.quota_per_second, self._metrics)
-        self._dispatcher = Dispatcher(methods, self._metrics, quotas)
+        self._dispatcher = Dispatcher(
+            methods, self._metrics, quotas, lambda reads: self.engine.overloaded(reads=reads)
+        )
         share = options.share_ports
         self._grpc = GrpcServer(self._dispatcher, options.grpc_address, DEVELOPER, share, self._tls)
         self._http = HttpServer(
