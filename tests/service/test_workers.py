@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,14 @@ from prometheus_client.core import Metric
 from ledger.exposition import Exposition, lasting, merged
 from ledger.metrics import Metrics
 from ledger.rpc.processors import processors
-from ledger.rpc.workers import MEASURE_SECONDS, WorkerFailed, Workers, reserved
+from ledger.rpc.workers import (
+    BEAT_SECONDS,
+    MEASURE_SECONDS,
+    MISSED_BEATS,
+    WorkerFailed,
+    Workers,
+    reserved,
+)
 from tests.faults.load import Load, client_of, open_shop
 from tests.faults.processes import ServiceProcess, eventually
 from tests.service.client import GrpcClient
@@ -409,7 +417,45 @@ def test_a_worker_that_hangs_does_not_keep_metrics_from_being_shown(
             # Connections that are dealt to the one that hangs are not answered.
             eventually("the other one answers", lambda: answered(service), 60)
         finally:
-            hanging.resume()
+            with contextlib.suppress(psutil.NoSuchProcess):  # it may have been replaced by now
+                hanging.resume()
+
+
+@pytest.mark.faults
+def test_a_worker_that_hangs_is_replaced_and_nothing_is_lost(
+    database_url: str, tmp_path: Path
+) -> None:
+    with workers_of(database_url, tmp_path / "log") as service:
+        with contextlib.closing(client_of(service.grpc_address)) as client:
+            open_shop(client)
+        load = Load(service.grpc_address, seed=12)
+        with load.running():
+            load.wait_for_answers(100)
+            hanging, other = processes_of(service)
+            began = time.monotonic()
+            hanging.suspend()
+            service.wait_for_log("worker hangs", BEAT_SECONDS * (MISSED_BEATS + 2))
+            eventually("it is replaced", lambda: len(answered(service)) == WORKERS, 30)
+            print(f"replaced after {time.monotonic() - began:.1f} s")
+            assert not hanging.is_running()
+            assert other in processes_of(service)
+            load.wait_for_answers(50)
+        load.settle()
+        load.check(database_url)
+
+
+@pytest.mark.faults_long
+def test_a_service_that_stood_still_as_a_whole_does_not_blame_its_workers(
+    database_url: str, tmp_path: Path
+) -> None:
+    with workers_of(database_url, tmp_path / "log") as service:
+        workers = processes_of(service)
+        service.pause()
+        time.sleep(BEAT_SECONDS * (MISSED_BEATS + 1))
+        service.resume()
+        time.sleep(BEAT_SECONDS * 2)
+        assert processes_of(service) == workers
+        assert not any("worker hangs" in line for line in service.log_lines())
 
 
 def answered(service: ServiceProcess) -> set[str]:

@@ -4,11 +4,13 @@ Both are the same program on the same machine, and nobody else can reach the soc
 pickled tuples, a word first. From the worker:
 
     ("ready",)              both ports answer
+    ("alive",)              the answer to "beat"
     ("measured", metrics)   what was asked for with "measure"
     ("ask", metrics)        somebody wants to see the metrics of all workers, these are mine
 
 and to the worker:
 
+    ("beat",)               say that you are there
     ("measure",)            say what your metrics are
     ("shown", metrics)      the answer to "ask"
 
@@ -76,6 +78,8 @@ class Sibling:
         link.send("ready")
         while (message := await link.receive()) is not None:
             match message:
+                case ("beat",):
+                    link.send("alive")
                 case ("measure",):
                     link.send("measured", list(metrics.registry.collect()))
                 case ("shown", shown) if self._shown is not None and not self._shown.done():

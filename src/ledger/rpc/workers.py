@@ -1,8 +1,8 @@
 """Several service processes on one pair of ports: the process that starts and watches them.
 
 It serves nothing itself. It reserves both ports, which the workers share by SO_REUSEPORT (the
-kernel deals connections out to them), starts another worker when one has ended, stops all of them
-in order, and adds up their metrics. Imports no server.
+kernel deals connections out to them), starts another worker when one has ended or does not move any
+more, stops all of them in order, and adds up their metrics. Imports no server.
 """
 
 from __future__ import annotations
@@ -28,6 +28,10 @@ log = structlog.get_logger(__name__)
 
 #: A worker ends by itself sooner than that after a stop signal, or not at all.
 STOP_SECONDS = 45.0
+#: A worker that serves is asked so often whether it still does, and killed when it has not said so
+#: this many times in a row. Asked several times, because this process may have stood still itself.
+BEAT_SECONDS = 2.0
+MISSED_BEATS = 4
 #: for a worker to say what its metrics are; then the last that it said is shown
 MEASURE_SECONDS = 2.0
 _FIRST_DELAY_SECONDS = 0.1
@@ -98,6 +102,7 @@ class _Worker:
         self.metrics: list[Metric] = []
         self._link: Link | None = None
         self._measuring: asyncio.Future[None] | None = None
+        self._alive = True
 
     async def listen(
         self, link: Link, on_message: Callable[[_Worker, tuple[Any, ...]], None]
@@ -108,6 +113,8 @@ class _Worker:
             if message[0] == "measured":
                 self.metrics = message[1]
                 self._measured()
+            elif message[0] == "alive":
+                self._alive = True
             else:
                 on_message(self, message)
         self._link = None
@@ -116,6 +123,15 @@ class _Worker:
     def tell(self, *message: Any) -> None:
         if self._link is not None:
             self._link.send(*message)
+
+    async def hangs(self) -> None:
+        """Return when it is ready, and has not answered for a while."""
+        missed = 0
+        while missed < MISSED_BEATS:
+            self._alive = not self.ready
+            self.tell("beat")
+            await asyncio.sleep(BEAT_SECONDS)
+            missed = 0 if self._alive else missed + 1
 
     async def measure(self) -> None:
         """Bring `metrics` up to date, if it answers in time."""
@@ -193,9 +209,13 @@ class Workers:
         listening = asyncio.create_task(worker.listen(link, self._on_message))
         stop = asyncio.create_task(self._stopping.wait())
         ended = asyncio.create_task(process.communicate(self._setup))
+        hangs = asyncio.create_task(worker.hangs())
         try:
-            await asyncio.wait((stop, ended), return_when=asyncio.FIRST_COMPLETED)
-            if not ended.done():
+            await asyncio.wait((stop, ended, hangs), return_when=asyncio.FIRST_COMPLETED)
+            if hangs.done() and not ended.done():
+                log.error("worker hangs", worker=worker.number)
+                process.kill()
+            elif not ended.done():
                 process.terminate()
                 if not (await asyncio.wait((ended,), timeout=STOP_SECONDS))[0]:
                     log.error("worker does not stop", worker=worker.number)
@@ -204,6 +224,7 @@ class Workers:
         finally:
             worker.ready = False
             stop.cancel()
+            hangs.cancel()
             await listening
             link.close()
             self._kept = merged({worker.number: lasting(worker.metrics)}, self._kept)
