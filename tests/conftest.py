@@ -146,8 +146,10 @@ def running_server(
 ) -> Iterator[RunningServer]:
     """Serve a database from a thread of this process until the block ends.
 
-    `clock` is the server's real time (µs); `options` are those of ServeOptions.
+    `clock` is the server's real time (µs); `options` are those of ServeOptions. Until the first API
+    key is made, every caller is an administrator.
     """
+    options.setdefault("development", True)
     ready: queue.Queue[Server | BaseException] = queue.Queue()
     stop = threading.Event()
 

@@ -54,13 +54,13 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _listening(address: str) -> str:
+def _listening(address: str, known: ValidationInfo) -> str:
     host, _ = split_address(address)
-    if not is_loopback(host):
+    if not is_loopback(host) and known.data.get("tls_certificate") is None:
         raise ValueError(
-            f"{host} can be reached from other machines, and no credentials are configured: "
-            "everybody who reaches the server would be an administrator. In this development mode "
-            "only loopback addresses are allowed, such as 127.0.0.1 or localhost"
+            f"{host} can be reached from other machines, so that credentials would travel where "
+            "others can read them. Without LEDGER_TLS_CERTIFICATE only loopback addresses are "
+            "allowed, such as 127.0.0.1 or localhost"
         )
     return address
 
@@ -144,17 +144,18 @@ class Settings(BaseSettings):
     #: None: an embedded PostgreSQL under data_dir
     database_url: Annotated[str, AfterValidator(_postgresql)] | None = None
     data_dir: Path = Path(".ledger")
+    #: PEM files; both or neither: then both ports speak TLS
+    tls_certificate: Path | None = None
+    tls_key: Annotated[Path | None, AfterValidator(_certificate_has_key)] = Field(
+        default=None, validate_default=True
+    )
+    #: loopback only without TLS
     grpc_address: Annotated[str, AfterValidator(_listening)] = "127.0.0.1:50051"
     http_address: Annotated[str, AfterValidator(_listening)] = "127.0.0.1:8080"
     #: origins, such as https://shop.example, whose pages may call the HTTP port
     web_origins: Annotated[
         tuple[str, ...], NoDecode, BeforeValidator(_listed), AfterValidator(_origins)
     ] = ()
-    #: PEM files; both or neither: then both ports speak TLS
-    tls_certificate: Path | None = None
-    tls_key: Annotated[Path | None, AfterValidator(_certificate_has_key)] = Field(
-        default=None, validate_default=True
-    )
     #: calls that one principal may make in a second, each item of a batch being one; 0: any number
     quota_per_second: float = Field(default=0.0, ge=0, le=1_000_000)
     log_format: Literal["console", "json"] = "console"
@@ -175,8 +176,20 @@ class Settings(BaseSettings):
     workers: int = Field(default=1, ge=1, le=64)
     #: each service process keeps to a processor of its own; None: several do, if there are enough
     pin: bool | None = None
+    #: ask every caller for a credential, even before there is one
+    require_credentials: bool = False
+    #: the file of keys that sign member tokens; None: there are no such tokens
+    token_keys: Path | None = None
     #: accept a database that could lose what was confirmed; for tests only
     allow_unsafe_database: bool = False
+
+    @property
+    def development(self) -> bool:
+        """Whether every caller is an administrator as long as nobody was ever given a credential:
+        never where somebody else can reach the server."""
+        hosts = (split_address(each)[0] for each in (self.grpc_address, self.http_address))
+        wanted = self.require_credentials or self.token_keys is not None
+        return not wanted and all(is_loopback(host) for host in hosts)
 
 
 def load(flags: Mapping[str, object]) -> Settings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from ledger.cli import run
+from tests.conftest import RUN_DIRECTORY
 
 PROGRAM = """
 program: {program_id: beans, display_name: Beans, currency: EUR, time_zone: Europe/Berlin,
@@ -49,8 +51,9 @@ Cli = Callable[..., Result]
 @pytest.fixture
 def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
     """Runs `ledger` with arguments, untouched by the settings of whoever runs the tests."""
-    for name in ("LEDGER_SERVER", "LEDGER_PROGRAM", "LEDGER_DATABASE_URL", "LEDGER_DATA_DIR"):
-        monkeypatch.delenv(name, raising=False)
+    for name in [name for name in os.environ if name.startswith("LEDGER_")]:
+        if name != RUN_DIRECTORY and name != "LEDGER_CDNOW_FILE":
+            monkeypatch.delenv(name)
 
     def command(*arguments: object) -> Result:
         capsys.readouterr()

@@ -67,9 +67,31 @@ def test_loopback_addresses_are_served(address: str) -> None:
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0:1", "[::]:1", "10.0.0.1:1", "example.com:1"])
-def test_other_addresses_are_refused_while_everybody_is_an_administrator(address: str) -> None:
-    with pytest.raises(config.SettingsInvalid, match="everybody who reaches the server"):
-        config.load({"grpc_address": address})
+def test_other_addresses_are_served_with_tls_only(address: str, tmp_path: Path) -> None:
+    for name in ("grpc_address", "http_address"):
+        with pytest.raises(config.SettingsInvalid, match="others can read them") as caught:
+            config.load({name: address})
+        assert [field for field, _ in caught.value.faults] == [f"--{name.replace('_', '-')}"]
+
+    tls = {"tls_certificate": tmp_path / "certificate", "tls_key": tmp_path / "key"}
+    assert config.load({"grpc_address": address, **tls}).grpc_address == address
+
+
+@pytest.mark.parametrize(
+    ("given", "development"),
+    [
+        ({}, True),
+        ({"grpc_address": "localhost:1", "http_address": "[::1]:2"}, True),
+        ({"require_credentials": True}, False),
+        ({"token_keys": "keys.json"}, False),
+        ({"grpc_address": "0.0.0.0:1", "tls_certificate": "c", "tls_key": "k"}, False),
+        ({"http_address": "ledger.example:1", "tls_certificate": "c", "tls_key": "k"}, False),
+    ],
+)
+def test_nobody_is_an_administrator_for_want_of_credentials_unless_only_this_machine_can_call(
+    given: dict[str, object], development: bool
+) -> None:
+    assert config.load(given).development is development
 
 
 @pytest.mark.parametrize("address", ["", "127.0.0.1", ":1", "127.0.0.1:65536", "::1:80", "a:b"])

@@ -57,6 +57,10 @@ def test_all_commands_are_there() -> None:
         "member enroll",
         "member show",
         "member status",
+        "keys create",
+        "keys list",
+        "keys revoke",
+        "keys rotate-token-key",
         "embedded status",
         "embedded stop",
     }

@@ -18,6 +18,8 @@ from ledger.core.errors import (
 )
 
 CODES = {
+    "UNAUTHENTICATED",
+    "PERMISSION_DENIED",
     "INVALID_ARGUMENT",
     "ALREADY_EXISTS",
     "NOT_FOUND",

@@ -222,7 +222,7 @@ def test_a_schema_behind_is_refused_saying_what_to_do(empty_url: str) -> None:
 
 def test_an_older_schema_is_behind(owner: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(migration, "head_revision", lambda: "9999")
-    with pytest.raises(SchemaBehind, match="has schema 0005, this program needs 9999"):
+    with pytest.raises(SchemaBehind, match="has schema 0006, this program needs 9999"):
         require_current(owner)
 
 
@@ -285,6 +285,7 @@ def test_the_service_has_the_rights_it_needs_and_no_more(service: Engine) -> Non
             **dict.fromkeys(("trial_balance", "lots", "pending_lots", "holds"), view),
             "alembic_version": view,
             "background_work": "SELECT UPDATE",
+            "api_keys": view,
         }
 
 

@@ -13,6 +13,7 @@ from ledger.cli import (
     database,
     embedded,
     holds,
+    keys,
     members,
     programs,
     purchases,
@@ -74,6 +75,7 @@ _NEGATIVE_NUMBERS = {"ignore_unknown_options": True}
 app.command("serve", cls=Command, rich_help_panel=_SERVER)(serve.serve)
 app.command("migrate", cls=Command, rich_help_panel=_SERVER)(database.migrate)
 app.command("verify", cls=Command, rich_help_panel=_SERVER)(database.verify)
+app.add_typer(keys.app, name="keys", rich_help_panel=_SERVER)
 app.add_typer(embedded.app, name="embedded", rich_help_panel=_SERVER)
 app.add_typer(programs.app, name="program", rich_help_panel=_PROGRAMS)
 app.command("demo", cls=Command, rich_help_panel=_PROGRAMS)(timeline.demo)

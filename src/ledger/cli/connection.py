@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from ledger.cli.credentials import from_environment
@@ -18,6 +18,19 @@ from ledger.client.connection import AnswerT
 from ledger.client.errors import LedgerError, NoAnswer
 from ledger.core.money import CURRENCIES
 from ledger.v1 import program_pb2
+
+_CREDENTIAL_WANTED: Final = (
+    "Put an API key into LEDGER_API_KEY, or name a file that holds one with --api-key-file. "
+    "`ledger keys create`, where the database is, makes one."
+)
+_CREDENTIAL_REFUSED: Final = (
+    "`ledger keys list --all`, where the database is, shows which keys there are, and which have "
+    "expired or been revoked."
+)
+_NOT_ALLOWED: Final = (
+    "`ledger keys list`, where the database is, shows the role and the programs of each key; send "
+    "one that may do this, with LEDGER_API_KEY or --api-key-file."
+)
 
 
 class Connection(client.Connection):
@@ -76,6 +89,12 @@ def command_failed(error: LedgerError) -> CommandFailed:
     advice = ""
     if no_answer and not error.from_ledger:
         advice = "Start one with `ledger serve`, or name another with --server or LEDGER_SERVER."
+    elif error.reason == "CREDENTIAL_MISSING":
+        advice = _CREDENTIAL_WANTED
+    elif error.code == "UNAUTHENTICATED":
+        advice = _CREDENTIAL_REFUSED
+    elif error.code == "PERMISSION_DENIED":
+        advice = _NOT_ALLOWED
     return CommandFailed(
         error.message,
         exit_code=NO_ANSWER if no_answer else REFUSED,

@@ -1,31 +1,85 @@
-"""The credentials that commands call with, from the environment. Imports the client only.
+"""The credentials that commands call with, from files or the environment. Imports typer only.
 
-They are not flags: what stands on a command line is seen by everybody on the machine.
+A key is never an argument: what stands on a command line is seen by everybody on the machine.
 """
 
 from __future__ import annotations
 
 import os
+from contextvars import ContextVar
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from ledger.cli.failure import usage
-from ledger.client.credentials import Credentials
+
+if TYPE_CHECKING:
+    from ledger.client.credentials import Credentials
+
+#: more than any credential has
+_MAX_CHARACTERS = 4_096
+
+_key_file: ContextVar[Path | None] = ContextVar("key_file", default=None)
+
+
+def _choose(path: Path | None) -> Path | None:
+    _key_file.set(path)
+    return path
+
+
+def connection_options(
+    api_key_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--api-key-file",
+            envvar="LEDGER_API_KEY_FILE",
+            metavar="FILE",
+            help="A file with the API key or member token to send. Default: LEDGER_API_KEY, which "
+            "holds the key itself.",
+            rich_help_panel="Connection",
+            callback=_choose,
+            expose_value=False,
+        ),
+    ] = None,
+) -> None:
+    """What every command that asks a server can be told besides, without a parameter of its own."""
 
 
 def from_environment() -> Credentials:
-    """What LEDGER_API_KEY, LEDGER_CA_FILE, LEDGER_CLIENT_CERTIFICATE and LEDGER_CLIENT_KEY say.
+    """What --api-key-file, or else LEDGER_API_KEY, and LEDGER_CA_FILE, LEDGER_CLIENT_CERTIFICATE
+    and LEDGER_CLIENT_KEY say.
 
     An empty variable counts as not set. Raises CommandFailed (usage).
     """
+    from ledger.client.credentials import Credentials
+
+    key_file = _key_file.get()
     try:
         return Credentials(
-            api_key=os.environ.get("LEDGER_API_KEY", "").strip(),
+            api_key=os.environ.get("LEDGER_API_KEY", "").strip()
+            if key_file is None
+            else read_key("--api-key-file", key_file),
             ca_file=_file("LEDGER_CA_FILE"),
             client_certificate=_file("LEDGER_CLIENT_CERTIFICATE"),
             client_key=_file("LEDGER_CLIENT_KEY"),
         )
     except ValueError as error:
         raise usage(str(error)) from None
+
+
+def read_key(option: str, path: Path) -> str:
+    """The one credential in a file. Raises CommandFailed (usage), which repeats nothing of it."""
+    try:
+        with path.open() as file:
+            text = file.read(_MAX_CHARACTERS + 1).strip()
+    except OSError as error:
+        raise usage(f"{option}: {path} can not be read: {error.strerror}") from None
+    except ValueError:
+        text = ""
+    if not 0 < len(text) <= _MAX_CHARACTERS or len(text.split()) > 1:
+        raise usage(f"{option}: {path} must hold one API key or member token, and nothing else")
+    return text
 
 
 def _file(name: str) -> Path | None:

@@ -7,13 +7,26 @@ Imports typer only.
 from __future__ import annotations
 
 import inspect
+from functools import cache
 from typing import Any
 
+import typer
 from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+from ledger.cli.credentials import connection_options
 
 
 class Command(TyperCommand):
-    """A command that shows its docstring unchanged, examples and all."""
+    """A command that shows its docstring unchanged, examples and all.
+
+    One that has --server can be told everything else that a connection needs, too.
+    """
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        if any(parameter.name == "server" for parameter in self.params):
+            self.params += _connection_parameters()
 
     def format_help_text(self, ctx: Any, formatter: Any) -> None:
         _write_text(self.help, formatter)
@@ -41,6 +54,14 @@ class Group(TyperGroup):
             first = inspect.cleandoc(command.help or "").partition("\n\n")[0]
             panels.setdefault(panel, []).append((name, " ".join(first.split())))
         _write_panels(panels, formatter)
+
+
+@cache
+def _connection_parameters() -> list[Any]:
+    """The options of `connection_options`, as typer makes them of a command's parameters."""
+    alone = typer.Typer(add_completion=False)
+    alone.command()(connection_options)
+    return list(get_command(alone).params)
 
 
 def _write_text(text: str | None, formatter: Any) -> None:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from ledger.config import Settings
     from ledger.rpc.options import ServeOptions, TlsOptions
 
-    #: gets the ports of gRPC and HTTP
-    OnReady = Callable[[int, int], None]
+    #: gets the ports of gRPC and HTTP, and whether everybody is an administrator
+    OnReady = Callable[[int, int, bool], None]
 
 
 def serve(
@@ -191,6 +191,27 @@ def serve(
             rich_help_panel="Operation",
         ),
     ] = None,
+    require_credentials: Annotated[
+        bool | None,
+        typer.Option(
+            "--require-credentials",
+            help="Ask every caller for a credential, even while there is none yet. Default: "
+            "LEDGER_REQUIRE_CREDENTIALS, else only once there is one.",
+            rich_help_panel="Who may call",
+            show_default=False,
+        ),
+    ] = None,
+    token_keys: Annotated[
+        Path | None,
+        typer.Option(
+            "--token-keys",
+            metavar="FILE",
+            help="The keys that sign member tokens, as `ledger keys rotate-token-key` makes them. "
+            "Default: LEDGER_TOKEN_KEYS, else there are no member tokens.",
+            rich_help_panel="Who may call",
+            show_default=False,
+        ),
+    ] = None,
     allow_unsafe_database: options.AllowUnsafeDatabase = None,
     json: Annotated[
         bool,
@@ -206,8 +227,9 @@ def serve(
     in --data-dir, and brings its schema up to date. A database given by URL
     must have been migrated with `ledger migrate`.
 
-    No credentials can be configured yet: every caller is an administrator, so
-    only loopback addresses are served (development mode).
+    Until `ledger keys create` makes the first API key, every caller is an
+    administrator, so only loopback addresses are served (development mode).
+    From then on every caller needs a credential.
 
     Examples:
       ledger serve --demo
@@ -237,6 +259,8 @@ def serve(
         verify_rate=verify_rate,
         workers=workers,
         pin=pin,
+        require_credentials=require_credentials,
+        token_keys=token_keys,
         allow_unsafe_database=allow_unsafe_database,
     )
     if (demo or demo_file is not None) and chosen.tls_certificate is not None:
@@ -273,6 +297,8 @@ def _serve(chosen: Settings, url: str, on_ready: OnReady) -> None:
         pin=_pinned(chosen),
         tls=_tls(chosen),
         quota_per_second=chosen.quota_per_second,
+        development=chosen.development,
+        token_keys=_token_keys(chosen),
     )
     try:
         if chosen.workers > 1:
@@ -283,7 +309,12 @@ def _serve(chosen: Settings, url: str, on_ready: OnReady) -> None:
 
             if options.pin:
                 keep_to_one(1)
-            run(options, lambda server: on_ready(server.grpc_port, server.http_port))
+            run(
+                options,
+                lambda server: on_ready(
+                    server.grpc_port, server.http_port, server.access.in_development
+                ),
+            )
     except OSError as error:  # a port that is taken, or not ours to have
         raise CommandFailed(
             str(error).partition(": Failed")[0],
@@ -311,6 +342,22 @@ def _tls(chosen: Settings) -> TlsOptions | None:
     return options
 
 
+def _token_keys(chosen: Settings) -> Path | None:
+    """The file of the keys that sign member tokens, which can be used."""
+    if chosen.token_keys is None:
+        return None
+    from ledger.cli.failure import CommandFailed
+    from ledger.rpc.renewed import FilesUnusable
+    from ledger.rpc.tokens import load_token_keys
+
+    path = chosen.token_keys.absolute()
+    try:
+        load_token_keys(path)
+    except FilesUnusable as error:
+        raise CommandFailed(str(error), reason="TOKEN_KEYS_UNUSABLE") from None
+    return path
+
+
 def _pinned(chosen: Settings) -> bool:
     """Whether each process keeps to one processor."""
     from ledger.cli.failure import CommandFailed
@@ -336,6 +383,7 @@ def _serve_in_workers(chosen: Settings, options: ServeOptions, on_ready: OnReady
     from ledger.cli.worker import Setup
     from ledger.config import split_address
     from ledger.rpc.workers import WorkerFailed, Workers, reserved
+    from ledger.store.api_keys import read_mark
     from ledger.store.database import open_database
     from ledger.store.migrate import require_current
 
@@ -343,6 +391,8 @@ def _serve_in_workers(chosen: Settings, options: ServeOptions, on_ready: OnReady
     database = open_database(options.database_url, pool_size=1, allow_unsafe=unsafe)
     try:
         require_current(database)
+        with database.connect() as connection:
+            development = options.development and not read_mark(connection)[0]
     finally:
         database.dispose()
     with (
@@ -355,7 +405,7 @@ def _serve_in_workers(chosen: Settings, options: ServeOptions, on_ready: OnReady
         )
         setup = Setup(options, chosen.log_format, chosen.log_level)
         command = (sys.executable, "-m", "ledger.cli.worker")
-        workers = Workers(chosen.workers, command, setup, lambda: on_ready(*ports))
+        workers = Workers(chosen.workers, command, setup, lambda: on_ready(*ports, development))
         try:
             asyncio.run(workers.run())
         except WorkerFailed as error:
@@ -371,7 +421,7 @@ def _when_ready(chosen: Settings, demo: bool, demo_file: Path | None, json: bool
     from ledger.cli import output, welcome
     from ledger.config import split_address
 
-    def ready(grpc_port: int, http_port: int) -> None:
+    def ready(grpc_port: int, http_port: int, development: bool) -> None:
         grpc_host, _ = split_address(chosen.grpc_address)
         http_host, _ = split_address(chosen.http_address)
         addresses = welcome.Addresses(
@@ -381,7 +431,8 @@ def _when_ready(chosen: Settings, demo: bool, demo_file: Path | None, json: bool
         )
         if json:
             output.print_json({"grpcAddress": addresses.grpc, "httpAddress": addresses.http})
-        welcome.warn_of_development_mode(chosen.log_format)
+        if development:
+            welcome.warn_of_development_mode(chosen.log_format)
         arguments = (addresses, demo, demo_file, chosen.log_format)
         Thread(target=welcome.welcome, args=arguments, name="welcome", daemon=True).start()
 

@@ -1,6 +1,8 @@
 """Every refusal the ledger can answer, as small classes with a reason and named fields.
 
 LedgerError
+├── Unauthenticated          CREDENTIAL_MISSING, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED, …
+├── PermissionDenied         ROLE_NOT_ALLOWED, PROGRAM_NOT_ALLOWED, MEMBER_NOT_ALLOWED, …
 ├── InvalidArgument          INVALID_FIELD, RULES_INVALID: the request itself is malformed
 ├── AlreadyExists            REQUEST_ID_REUSED, PROGRAM_ALREADY_EXISTS, MEMBER_ALREADY_ENROLLED
 ├── NotFound                 PROGRAM_NOT_FOUND, MEMBER_NOT_FOUND, PURCHASE_NOT_FOUND, …
@@ -56,6 +58,58 @@ class _Fields(dict[str, str]):
 
     def __missing__(self, name: str) -> str:
         return "-"
+
+
+class Unauthenticated(LedgerError):
+    """Says nothing of the credential itself: an answer may be logged where it arrives."""
+
+    code = "UNAUTHENTICATED"
+
+
+class CredentialMissing(Unauthenticated):
+    reason = "CREDENTIAL_MISSING"
+    template = "a credential is needed: authorization: Bearer <API key or member token>"
+
+
+class CredentialInvalid(Unauthenticated):
+    reason = "CREDENTIAL_INVALID"
+    template = "the credential is not one of this ledger"
+
+
+class CredentialExpired(Unauthenticated):
+    reason = "CREDENTIAL_EXPIRED"
+    template = "the credential expired at {expire_time}"
+
+
+class CredentialRevoked(Unauthenticated):
+    reason = "CREDENTIAL_REVOKED"
+    template = "the credential has been revoked"
+
+
+class PermissionDenied(LedgerError):
+    """Answered before anything is looked up, so that it is the same whatever there is."""
+
+    code = "PERMISSION_DENIED"
+
+
+class RoleNotAllowed(PermissionDenied):
+    reason = "ROLE_NOT_ALLOWED"
+    template = "{method} is not for the role {role}"
+
+
+class ProgramNotAllowed(PermissionDenied):
+    reason = "PROGRAM_NOT_ALLOWED"
+    template = "this credential is not for the program that the request names"
+
+
+class MemberNotAllowed(PermissionDenied):
+    reason = "MEMBER_NOT_ALLOWED"
+    template = "this credential is for another member than the request names"
+
+
+class ApproverNotAllowed(PermissionDenied):
+    reason = "APPROVER_NOT_ALLOWED"
+    template = "the approver must be a credential of somebody else who may do the same"
 
 
 class InvalidArgument(LedgerError):
@@ -236,6 +290,11 @@ class BelowMinimum(FailedPrecondition):
 class ApprovalRequired(FailedPrecondition):
     reason = "APPROVAL_REQUIRED"
     template = "more than {limit} points need the approval of a second principal"
+
+
+class TokensNotConfigured(FailedPrecondition):
+    reason = "TOKENS_NOT_CONFIGURED"
+    template = "this server has no keys to sign member tokens with"
 
 
 class NotASandbox(FailedPrecondition):

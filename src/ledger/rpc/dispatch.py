@@ -22,6 +22,9 @@ from google.rpc import status_pb2
 
 from ledger.core.errors import Internal, LedgerError, Overloaded, ReaderTooSlow, ShuttingDown
 from ledger.metrics import Metrics
+from ledger.rpc.access import Access
+from ledger.rpc.permissions import TABLE, check_metrics, check_role, check_scope
+from ledger.rpc.principals import Principal
 from ledger.rpc.quotas import Quotas
 from ledger.rpc.status import to_status
 
@@ -37,9 +40,6 @@ STALL_SECONDS = 30.0
 #: how long a call that comes too late is kept: who asks again at once must not fill the last moment
 REFUSAL_SECONDS = 0.1
 
-#: the principal of every call while the server has no credentials configured
-DEVELOPER = "developer"
-
 #: the answer to calls that are not even looked at
 TURNED_AWAY = to_status(Overloaded())
 
@@ -47,8 +47,13 @@ TURNED_AWAY = to_status(Overloaded())
 class Call(NamedTuple):
     """Who calls, and until when (monotonic seconds) an answer is of use; None = no limit."""
 
-    actor: str
+    principal: Principal
     deadline: float | None
+
+    @property
+    def actor(self) -> str:
+        """What entries call the caller."""
+        return self.principal.actor
 
 
 class StatusError(Exception):
@@ -67,6 +72,8 @@ class Method:
     name: str
     request_class: type[Message]
     response_class: type[Message]
+    #: its name in the table of permissions
+    rule: str
     #: whether it writes nothing, so that a cache may answer
     safe: bool
     #: whether it answers a stream of responses
@@ -91,6 +98,7 @@ def _method(descriptor: ServiceDescriptor, method: MethodDescriptor, service: ob
         name=method.name,
         request_class=GetMessageClass(method.input_type),
         response_class=GetMessageClass(method.output_type),
+        rule=f"{descriptor.name}/{method.name}",
         safe=level == 1,  # NO_SIDE_EFFECTS
         streaming=method.server_streaming,
         call=getattr(service, method.name),
@@ -98,19 +106,26 @@ def _method(descriptor: ServiceDescriptor, method: MethodDescriptor, service: ob
 
 
 class Dispatcher:
-    """Runs methods, times and counts them, and knows when the server is stopping.
+    """Admits callers, runs methods, times and counts them, and knows when the server is stopping.
 
-    `overloaded(reads)` tells whether more reads, or writes, would be refused.
+    A transport calls `admit` with what it knows of the caller before it reads the request, then
+    `run` or `stream`: all of them refuse, so that no method has to. `overloaded(reads)` tells
+    whether more reads, or writes, would be refused.
     """
 
     def __init__(
         self,
         methods: list[Method],
         metrics: Metrics,
+        access: Access,
         quotas: Quotas,
         overloaded: Callable[[bool], bool],
     ) -> None:
+        unruled = [method.rule for method in methods if method.rule not in TABLE]
+        if unruled:
+            raise LookupError(f"nobody has said who may call {', '.join(unruled)}")
         self.methods = methods
+        self.access = access
         #: for the reader of a stream to take one message
         self.stall_seconds = STALL_SECONDS
         self._quotas = quotas
@@ -120,6 +135,32 @@ class Dispatcher:
             method.path: metrics.know_method(method.service, method.name, method.streaming)
             for method in methods
         }
+
+    async def admit(
+        self, method: Method, authorization: str | None, otherwise: Principal | None = None
+    ) -> Principal:
+        """Who calls a method that their role may call: by the `authorization` of the metadata or
+        headers, or as the transport has recognised them `otherwise`. Raises StatusError."""
+        try:
+            principal = await self.access.authenticate(authorization, otherwise)
+            check_role(principal, method.rule)
+            return principal
+        except LedgerError as error:
+            refusal = error
+        except Exception:
+            log.exception("caller can not be admitted")
+            refusal = Internal()
+        meter = self._meters[method.path]
+        meter.begin()
+        meter.end(refusal.code, 0.0)
+        raise StatusError(to_status(refusal))
+
+    async def admit_to_metrics(self, authorization: str | None) -> None:
+        """Let somebody see the metrics, which tell of every program. Raises StatusError."""
+        try:
+            check_metrics(await self.access.authenticate(authorization))
+        except LedgerError as error:
+            raise StatusError(to_status(error)) from None
 
     async def run(self, method: Method, request: Message, call: Call) -> Message:
         """The response of one call. Raises StatusError, and nothing else but a cancellation."""
@@ -131,7 +172,7 @@ class Dispatcher:
             if self._stopping:
                 await asyncio.sleep(REFUSAL_SECONDS)
                 raise ShuttingDown()
-            self._quotas.spend(call.actor, request)
+            self._check(method, request, call)
             response: Message = await method.call(request, call)
             return response
         except BaseException as error:
@@ -156,7 +197,7 @@ class Dispatcher:
             if self._stopping:
                 await asyncio.sleep(REFUSAL_SECONDS)
                 raise ShuttingDown()
-            self._quotas.spend(call.actor, request)
+            self._check(method, request, call)
             async with aclosing(method.call(request, call)) as responses:
                 async for response in responses:
                     yield response
@@ -167,6 +208,12 @@ class Dispatcher:
             raise raised from None
         finally:
             meter.end(code, time.perf_counter() - began)
+
+    def _check(self, method: Method, request: Message, call: Call) -> None:
+        """Whether somebody who was admitted may do this, and as often. Raises PROGRAM_NOT_ALLOWED,
+        MEMBER_NOT_ALLOWED, QUOTA_EXCEEDED."""
+        check_scope(call.principal, method.rule, request)
+        self._quotas.spend(call.actor, request)
 
     def too_slow(self) -> ReaderTooSlow:
         """What ends a stream whose reader takes longer than it may."""

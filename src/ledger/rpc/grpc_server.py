@@ -1,13 +1,15 @@
 """The gRPC port: generic handlers over the dispatcher, with reflection and health.
 
-Messages are parsed here and not by grpc, so that malformed bytes are an INVALID_ARGUMENT.
+Messages are parsed here and not by grpc, so that malformed bytes are an INVALID_ARGUMENT, and so
+that nothing is parsed for callers who are not admitted. Health and reflection ask for no
+credential: they say what any client has to know, and nothing of what is recorded.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -87,14 +89,18 @@ async def _turn_away(_: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Non
     context.set_trailing_metadata(_TURNED_AWAY.trailing_metadata)
 
 
+def _authorization(metadata: Iterable[tuple[str, str | bytes]] | None) -> str | None:
+    for key, value in metadata or ():
+        if key == "authorization":
+            return value if isinstance(value, str) else None
+    return None
+
+
 class GrpcServer:
     """A grpc.aio server on one address, which other workers may `share`."""
 
-    def __init__(
-        self, dispatcher: Dispatcher, address: str, actor: str, share: bool, tls: Tls | None
-    ) -> None:
+    def __init__(self, dispatcher: Dispatcher, address: str, share: bool, tls: Tls | None) -> None:
         self._dispatcher = dispatcher
-        self._actor = actor
         self._server = grpc.aio.server(options=[*_OPTIONS, ("grpc.so_reuseport", int(share))])
         self._health = health.aio.HealthServicer()
         self._server.add_generic_rpc_handlers((_Methods(dispatcher, self._handler),))
@@ -113,20 +119,23 @@ class GrpcServer:
     def _handler(
         self, method: Method
     ) -> Callable[[bytes, grpc.aio.ServicerContext[Any, Any]], Awaitable[Any]]:
-        dispatcher, actor, parse = self._dispatcher, self._actor, method.request_class.FromString
+        dispatcher, parse = self._dispatcher, method.request_class.FromString
 
         async def handle(data: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             remaining = context.time_remaining()
             deadline = None if remaining is None else time.monotonic() + remaining
             try:
+                authorization = _authorization(context.invocation_metadata())
+                principal = await dispatcher.admit(method, authorization)
                 try:
                     request = parse(data)
                 except DecodeError:
                     fault = invalid("request", f"is not a {method.request_class.DESCRIPTOR.name}")
                     raise StatusError(to_status(fault)) from None
+                call = Call(principal, deadline)
                 if method.streaming:
-                    return await self._stream(method, request, Call(actor, deadline), context)
-                return await dispatcher.run(method, request, Call(actor, deadline))
+                    return await self._stream(method, request, call, context)
+                return await dispatcher.run(method, request, call)
             except StatusError as error:
                 status = shortened(error.status, _MAX_STATUS_BYTES)
                 await context.abort_with_status(rpc_status.to_status(status))

@@ -44,6 +44,7 @@ from ledger.rpc.dispatch import (
     Method,
     StatusError,
 )
+from ledger.rpc.principals import Principal
 from ledger.rpc.status import to_status
 from ledger.rpc.web import SCRIPT_PATH, Script, cross_origin
 
@@ -129,16 +130,42 @@ class _Reader:
 _reader: ContextVar[_Reader] = ContextVar("reader")
 
 
+class _Admission:
+    """Admits callers before anything of their request is read, which is when connectrpc calls it.
+
+    The rest of the call runs in the same task, and finds there who was admitted.
+    """
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+        self._methods = {method.path: method for method in dispatcher.methods}
+        self.admitted: ContextVar[Principal] = ContextVar("admitted")
+
+    async def on_start(self, context: RequestContext[Any, Any]) -> None:
+        method = self._methods[f"/{context.method.service_name}/{context.method.name}"]
+        authorization = context.request_headers.get("authorization")
+        try:
+            self.admitted.set(await self._dispatcher.admit(method, authorization))
+        except StatusError as error:
+            raise connect_error(error.status) from None
+
+    async def on_end(
+        self, token: None, context: RequestContext[Any, Any], error: Exception | None
+    ) -> None:
+        return
+
+
 class _Application(ConnectASGIApplication[Dispatcher]):
     """Every method of the dispatcher as one Connect application."""
 
-    def __init__(self, dispatcher: Dispatcher, actor: str) -> None:
+    def __init__(self, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
-        self._actor = actor
+        self._admission = _Admission(dispatcher)
         self._methods = {method.path: method for method in dispatcher.methods}
         super().__init__(
             service=dispatcher,
             endpoints=self._endpoints_of,
+            interceptors=[self._admission],
             read_max_bytes=MAX_MESSAGE_BYTES,
             codecs=[JsonCodec(), BinaryCodec()],
         )
@@ -202,7 +229,7 @@ class _Application(ConnectASGIApplication[Dispatcher]):
     def _call(self, context: RequestContext[Any, Any]) -> Call:
         remaining = context.timeout_ms
         deadline = None if remaining is None else time.monotonic() + remaining / 1_000
-        return Call(self._actor, deadline)
+        return Call(self._admission.admitted.get(), deadline)
 
 
 def _unimplemented(scope: Any) -> Response:
@@ -254,7 +281,6 @@ class HttpServer:
         self,
         dispatcher: Dispatcher,
         address: str,
-        actor: str,
         share: bool,
         tls: Tls | None,
         *,
@@ -262,6 +288,7 @@ class HttpServer:
         exposition: Callable[[], Awaitable[CollectorRegistry]],
         is_ready: Callable[[], Awaitable[bool]],
     ) -> None:
+        self._dispatcher = dispatcher
         self._exposition = exposition
         self._is_ready = is_ready
         application = Starlette(
@@ -270,7 +297,7 @@ class HttpServer:
                 Route("/healthz", self._alive),
                 Route("/readyz", self._ready),
                 Route(SCRIPT_PATH, Script()),
-                Mount("/", _Application(dispatcher, actor)),
+                Mount("/", _Application(dispatcher)),
             ],
             middleware=cross_origin(web_origins),
         )
@@ -305,6 +332,12 @@ class HttpServer:
         self._socket.close()
 
     async def _metrics_page(self, request: Request) -> Response:
+        try:
+            await self._dispatcher.admit_to_metrics(request.headers.get("authorization"))
+        except StatusError as error:
+            unknown = error.status.code == code_pb2.UNAUTHENTICATED
+            text = f"{error.status.message}\n"
+            return PlainTextResponse(text, status_code=401 if unknown else 403)
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         try:
             shown = await self._exposition()

@@ -47,3 +47,8 @@ class ServeOptions:
     tls: TlsOptions | None = None
     #: calls that one principal may make in a second, each item of a batch being one; 0: any number
     quota_per_second: float = 0.0
+    #: while nobody was ever given a credential, every caller is an administrator: only where nobody
+    #: else can reach the server
+    development: bool = False
+    #: the file of keys that sign member tokens; None: there are no such tokens
+    token_keys: Path | None = None

@@ -11,9 +11,11 @@ from ledger.core.errors import LedgerError, invalid
 from ledger.core.program import Program
 from ledger.engine import Engine
 from ledger.engine.batch import Item
+from ledger.rpc.access import Access
 from ledger.rpc.answers import fill_receipt
 from ledger.rpc.dispatch import Call
 from ledger.rpc.lookup import program_covering, program_or_refuse
+from ledger.rpc.permissions import check_item
 from ledger.rpc.previews import preview_purchase, preview_return
 from ledger.rpc.purchases import record_purchase, record_return
 from ledger.rpc.status import to_status
@@ -28,8 +30,9 @@ T = TypeVar("T")
 class PointsService:
     """See protos/ledger/v1/points.proto for what each method answers and refuses."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, access: Access) -> None:
         self._engine = engine
+        self._access = access
 
     async def RecordPurchase(
         self, request: points_pb2.RecordPurchaseRequest, call: Call
@@ -65,6 +68,7 @@ class PointsService:
     async def AdjustPoints(
         self, request: points_pb2.AdjustPointsRequest, call: Call
     ) -> types_pb2.Receipt:
+        await self._access.approve(call.principal, request)
         return await write(self._engine, "adjust_points", request, call)
 
     async def TransferPoints(
@@ -88,7 +92,7 @@ class PointsService:
         async for item in _politely(request.items):
             result = response.results.add()
             try:
-                program, command = await self._command(item)
+                program, command = await self._command(item, call)
             except LedgerError as error:
                 result.error.CopyFrom(to_status(error))
             else:
@@ -103,11 +107,17 @@ class PointsService:
                 fill_receipt(result.receipt, outcome, program)
         return response
 
-    async def _command(self, item: points_pb2.BatchWriteItem) -> tuple[Program, Command]:
+    async def _command(
+        self, item: points_pb2.BatchWriteItem, call: Call
+    ) -> tuple[Program, Command]:
+        """The command of an item, whose sender may send it alone."""
         name = item.WhichOneof("write")
         if name is None:
             raise invalid("items", "each item must hold one write")
         request = getattr(item, name)
+        check_item(call.principal, name, request)
+        if name == "adjust_points":
+            await self._access.approve(call.principal, request)
         return await program_or_refuse(self._engine, request.program_id, WRITES[name], request)
 
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from google.protobuf import json_format
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-from ledger.core.errors import RulesInvalid, Violation
+from ledger.core.errors import RulesInvalid, Violation, invalid
 from ledger.core.instants import to_instant, zone_names
 from ledger.core.money import CURRENCIES
 from ledger.engine import Engine
@@ -78,7 +78,11 @@ class ProgramService:
         size = fields.page_size(request.page_size)
         fields.finish()
         after = page_position(request.page_token, ["programs"], str)
-        ids = await self._engine.query(store.list_programs, after, size + 1)
+        own = call.principal.programs
+        if after is not None and own is not None and after not in own:
+            # Where the list would go on tells whether there is such a program.
+            raise invalid("page_token", "is not a token that a list has answered")
+        ids = await self._engine.query(store.list_programs, after, size + 1, own)
         response = program_pb2.ListProgramsResponse(
             programs=[await self._program(program_id) for program_id in ids[:size]]
         )

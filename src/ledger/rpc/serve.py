@@ -18,9 +18,10 @@ from ledger.engine import Engine, real_clock
 from ledger.exposition import Exposition
 from ledger.feed import Feed
 from ledger.metrics import Metrics
+from ledger.rpc.access import Access
 from ledger.rpc.audit import AuditService
 from ledger.rpc.balances import BalanceService
-from ledger.rpc.dispatch import DEVELOPER, Dispatcher, Method, methods_of
+from ledger.rpc.dispatch import Dispatcher, Method, methods_of
 from ledger.rpc.grpc_server import GrpcServer
 from ledger.rpc.http_server import HttpServer
 from ledger.rpc.link import Sibling
@@ -93,18 +94,28 @@ class Server:
             batch_limit=options.batch_limit,
             queue_limit=options.queue_limit,
         )
+        self.access = Access(
+            self._database,
+            self.engine.query,
+            self._metrics,
+            development=options.development,
+            token_keys=options.token_keys,
+        )
         self._feed = Feed(self.engine, self._metrics, limit=options.stream_limit)
-        methods = _methods(self.engine, self._feed, self._metrics)
+        methods = _methods(self.engine, self._feed, self._metrics, self.access)
         quotas = Quotas(options.quota_per_second, self._metrics)
         self._dispatcher = Dispatcher(
-            methods, self._metrics, quotas, lambda reads: self.engine.overloaded(reads=reads)
+            methods,
+            self._metrics,
+            self.access,
+            quotas,
+            lambda reads: self.engine.overloaded(reads=reads),
         )
         share = options.share_ports
-        self._grpc = GrpcServer(self._dispatcher, options.grpc_address, DEVELOPER, share, self._tls)
+        self._grpc = GrpcServer(self._dispatcher, options.grpc_address, share, self._tls)
         self._http = HttpServer(
             self._dispatcher,
             options.http_address,
-            DEVELOPER,
             share,
             self._tls,
             web_origins=options.web_origins,
@@ -120,6 +131,7 @@ class Server:
 
     async def start(self, on_orphaned: Callable[[], None] = lambda: None) -> None:
         """Serve. `on_orphaned` is called when the process that started this worker has ended."""
+        self.access.start()
         if self._tls is not None:
             self._tls.start()
         await self._grpc.start()
@@ -150,6 +162,7 @@ class Server:
         await asyncio.gather(self._grpc.stop(GRACE_SECONDS), self._http.stop())
         if self._tls is not None:
             await self._tls.stop()
+        await self.access.stop()
         await asyncio.to_thread(self.engine.close)
         self._database.dispose()
         log.info("stopped")
@@ -253,11 +266,11 @@ def _tls(options: ServeOptions, metrics: Metrics) -> Tls | None:
     return Tls(options.tls, metrics)
 
 
-def _methods(engine: Engine, feed: Feed, metrics: Metrics) -> list[Method]:
+def _methods(engine: Engine, feed: Feed, metrics: Metrics, access: Access) -> list[Method]:
     services = {
         program_pb2: ("ProgramService", ProgramService(engine, metrics)),
-        member_pb2: ("MemberService", MemberService(engine)),
-        points_pb2: ("PointsService", PointsService(engine)),
+        member_pb2: ("MemberService", MemberService(engine, access)),
+        points_pb2: ("PointsService", PointsService(engine, access)),
         redemption_pb2: ("RedemptionService", RedemptionService(engine)),
         balance_pb2: ("BalanceService", BalanceService(engine, feed)),
         audit_pb2: ("AuditService", AuditService(engine)),

@@ -11,7 +11,7 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -235,10 +235,20 @@ def advance_clock(database: sa.Engine, program_id: str, clock_time: int) -> None
         )
 
 
-def list_programs(connection: sa.Connection, after: str | None, limit: int) -> list[str]:
-    """Ids of programs, newest first, beginning with the one that follows the program `after`."""
+def list_programs(
+    connection: sa.Connection,
+    after: str | None,
+    limit: int,
+    only: Collection[str] | None = None,
+) -> list[str]:
+    """Ids of programs, newest first, beginning with the one that follows the program `after`.
+
+    `only` are those to be told of; None: all.
+    """
     age = sa.tuple_(programs.c.create_time, programs.c.program_id)
     query = sa.select(programs.c.program_id)
+    if only is not None:
+        query = query.where(programs.c.program_id.in_(only))
     if after is not None:
         last = sa.select(programs.c.create_time).where(programs.c.program_id == after)
         query = query.where(age < sa.tuple_(last.scalar_subquery(), after))

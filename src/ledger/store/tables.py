@@ -23,7 +23,7 @@ from sqlalchemy import (
     Text,
     text,
 )
-from sqlalchemy.dialects.postgresql import TIMESTAMP
+from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
 from sqlalchemy.types import UserDefinedType
 
 SERVICE_ROLE = "ledger_service"
@@ -321,6 +321,30 @@ background_work = Table(
     #: How far it is and what it found, as JSON; empty before the first piece.
     Column("state", Text, nullable=False, server_default=text("''::text")),
     PrimaryKeyConstraint("name", name="background_work_pkey"),
+)
+
+#: Credentials of programs that call. A row is never deleted, and changes once: when it is revoked.
+api_keys = Table(
+    "api_keys",
+    metadata,
+    #: The part of the key that is no secret.
+    Column("key_id", Key, nullable=False),
+    #: Whose it is, for the journal and for people. Several keys may have one name.
+    Column("name", Key, nullable=False),
+    #: What it may be used for, such as till.
+    Column("role", Text, nullable=False),
+    #: For which programs; null: for all.
+    Column("programs", ARRAY(Text)),
+    #: SHA-256 of the secret.
+    Column("secret_hash", LargeBinary, nullable=False),
+    #: When it was made.
+    Column("create_time", Instant, nullable=False),
+    #: From when on it is not good any more; null: it does not expire.
+    Column("expire_time", Instant),
+    #: When it was revoked; null: it was not.
+    Column("revoke_time", Instant),
+    PrimaryKeyConstraint("key_id", name="api_keys_pkey"),
+    CheckConstraint("octet_length(secret_hash) = 32", name="api_keys_secret_hash_check"),
 )
 
 #: Tables whose rows are never changed nor deleted, whoever asks.

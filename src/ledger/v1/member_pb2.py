@@ -23,11 +23,12 @@ _sym_db = _symbol_database.Default()
 
 
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from ledger.v1 import types_pb2 as ledger_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16ledger/v1/member.proto\x12\tledger.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15ledger/v1/types.proto\"\x9a\x01\n\x06Member\x12\x12\n\nprogram_id\x18\x01 \x01(\t\x12\x11\n\tmember_id\x18\x02 \x01(\t\x12\'\n\x06status\x18\x03 \x01(\x0e\x32\x17.ledger.v1.MemberStatus\x12/\n\x0b\x65nroll_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07version\x18\x05 \x01(\x03\"2\n\x08\x42irthday\x12\x13\n\x05month\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x02\x12\x11\n\x03\x64\x61y\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x02\"\xfd\x01\n\x13\x45nrollMemberRequest\x12\x18\n\nrequest_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nprogram_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tmember_id\x18\x03 \x01(\t\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0blocation_id\x18\x05 \x01(\t\x12\x13\n\x0bterminal_id\x18\x06 \x01(\t\x12%\n\x08\x62irthday\x18\x07 \x01(\x0b\x32\x13.ledger.v1.Birthday\x12\x1a\n\x12referrer_member_id\x18\x08 \x01(\t\"E\n\x10GetMemberRequest\x12\x18\n\nprogram_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tmember_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"\xaa\x01\n\x16SetMemberStatusRequest\x12\x18\n\nrequest_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nprogram_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tmember_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12-\n\x06status\x18\x05 \x01(\x0e\x32\x17.ledger.v1.MemberStatusB\x04\xe2\x41\x01\x02\x12\x14\n\x06reason\x18\x06 \x01(\tB\x04\xe2\x41\x01\x02\x32\xdf\x01\n\rMemberService\x12\x42\n\x0c\x45nrollMember\x12\x1e.ledger.v1.EnrollMemberRequest\x1a\x12.ledger.v1.Receipt\x12@\n\tGetMember\x12\x1b.ledger.v1.GetMemberRequest\x1a\x11.ledger.v1.Member\"\x03\x90\x02\x01\x12H\n\x0fSetMemberStatus\x12!.ledger.v1.SetMemberStatusRequest\x1a\x12.ledger.v1.Receiptb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16ledger/v1/member.proto\x12\tledger.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15ledger/v1/types.proto\"\x9a\x01\n\x06Member\x12\x12\n\nprogram_id\x18\x01 \x01(\t\x12\x11\n\tmember_id\x18\x02 \x01(\t\x12\'\n\x06status\x18\x03 \x01(\x0e\x32\x17.ledger.v1.MemberStatus\x12/\n\x0b\x65nroll_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07version\x18\x05 \x01(\x03\"2\n\x08\x42irthday\x12\x13\n\x05month\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x02\x12\x11\n\x03\x64\x61y\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x02\"\xfd\x01\n\x13\x45nrollMemberRequest\x12\x18\n\nrequest_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nprogram_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tmember_id\x18\x03 \x01(\t\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0blocation_id\x18\x05 \x01(\t\x12\x13\n\x0bterminal_id\x18\x06 \x01(\t\x12%\n\x08\x62irthday\x18\x07 \x01(\x0b\x32\x13.ledger.v1.Birthday\x12\x1a\n\x12referrer_member_id\x18\x08 \x01(\t\"E\n\x10GetMemberRequest\x12\x18\n\nprogram_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tmember_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"\xaa\x01\n\x16SetMemberStatusRequest\x12\x18\n\nrequest_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nprogram_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tmember_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12-\n\x06status\x18\x05 \x01(\x0e\x32\x17.ledger.v1.MemberStatusB\x04\xe2\x41\x01\x02\x12\x14\n\x06reason\x18\x06 \x01(\tB\x04\xe2\x41\x01\x02\"\x84\x01\n\x18\x43reateMemberTokenRequest\x12\x18\n\nprogram_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tmember_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12&\n\x03ttl\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\r\n\x05holds\x18\x04 \x01(\x08\"[\n\x19\x43reateMemberTokenResponse\x12\r\n\x05token\x18\x01 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\xbf\x02\n\rMemberService\x12\x42\n\x0c\x45nrollMember\x12\x1e.ledger.v1.EnrollMemberRequest\x1a\x12.ledger.v1.Receipt\x12@\n\tGetMember\x12\x1b.ledger.v1.GetMemberRequest\x1a\x11.ledger.v1.Member\"\x03\x90\x02\x01\x12H\n\x0fSetMemberStatus\x12!.ledger.v1.SetMemberStatusRequest\x1a\x12.ledger.v1.Receipt\x12^\n\x11\x43reateMemberToken\x12#.ledger.v1.CreateMemberTokenRequest\x1a$.ledger.v1.CreateMemberTokenResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -56,18 +57,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SETMEMBERSTATUSREQUEST'].fields_by_name['status']._serialized_options = b'\342A\001\002'
   _globals['_SETMEMBERSTATUSREQUEST'].fields_by_name['reason']._loaded_options = None
   _globals['_SETMEMBERSTATUSREQUEST'].fields_by_name['reason']._serialized_options = b'\342A\001\002'
+  _globals['_CREATEMEMBERTOKENREQUEST'].fields_by_name['program_id']._loaded_options = None
+  _globals['_CREATEMEMBERTOKENREQUEST'].fields_by_name['program_id']._serialized_options = b'\342A\001\002'
+  _globals['_CREATEMEMBERTOKENREQUEST'].fields_by_name['member_id']._loaded_options = None
+  _globals['_CREATEMEMBERTOKENREQUEST'].fields_by_name['member_id']._serialized_options = b'\342A\001\002'
   _globals['_MEMBERSERVICE'].methods_by_name['GetMember']._loaded_options = None
   _globals['_MEMBERSERVICE'].methods_by_name['GetMember']._serialized_options = b'\220\002\001'
-  _globals['_MEMBER']._serialized_start=127
-  _globals['_MEMBER']._serialized_end=281
-  _globals['_BIRTHDAY']._serialized_start=283
-  _globals['_BIRTHDAY']._serialized_end=333
-  _globals['_ENROLLMEMBERREQUEST']._serialized_start=336
-  _globals['_ENROLLMEMBERREQUEST']._serialized_end=589
-  _globals['_GETMEMBERREQUEST']._serialized_start=591
-  _globals['_GETMEMBERREQUEST']._serialized_end=660
-  _globals['_SETMEMBERSTATUSREQUEST']._serialized_start=663
-  _globals['_SETMEMBERSTATUSREQUEST']._serialized_end=833
-  _globals['_MEMBERSERVICE']._serialized_start=836
-  _globals['_MEMBERSERVICE']._serialized_end=1059
+  _globals['_MEMBER']._serialized_start=159
+  _globals['_MEMBER']._serialized_end=313
+  _globals['_BIRTHDAY']._serialized_start=315
+  _globals['_BIRTHDAY']._serialized_end=365
+  _globals['_ENROLLMEMBERREQUEST']._serialized_start=368
+  _globals['_ENROLLMEMBERREQUEST']._serialized_end=621
+  _globals['_GETMEMBERREQUEST']._serialized_start=623
+  _globals['_GETMEMBERREQUEST']._serialized_end=692
+  _globals['_SETMEMBERSTATUSREQUEST']._serialized_start=695
+  _globals['_SETMEMBERSTATUSREQUEST']._serialized_end=865
+  _globals['_CREATEMEMBERTOKENREQUEST']._serialized_start=868
+  _globals['_CREATEMEMBERTOKENREQUEST']._serialized_end=1000
+  _globals['_CREATEMEMBERTOKENRESPONSE']._serialized_start=1002
+  _globals['_CREATEMEMBERTOKENRESPONSE']._serialized_end=1093
+  _globals['_MEMBERSERVICE']._serialized_start=1096
+  _globals['_MEMBERSERVICE']._serialized_end=1415
 # @@protoc_insertion_point(module_scope)

@@ -1,6 +1,7 @@
 import datetime
 
 from google.api import field_behavior_pb2 as _field_behavior_pb2
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from ledger.v1 import types_pb2 as _types_pb2
 from google.protobuf import descriptor as _descriptor
@@ -73,3 +74,23 @@ class SetMemberStatusRequest(_message.Message):
     status: _types_pb2.MemberStatus
     reason: str
     def __init__(self, request_id: _Optional[str] = ..., program_id: _Optional[str] = ..., member_id: _Optional[str] = ..., status: _Optional[_Union[_types_pb2.MemberStatus, str]] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class CreateMemberTokenRequest(_message.Message):
+    __slots__ = ("program_id", "member_id", "ttl", "holds")
+    PROGRAM_ID_FIELD_NUMBER: _ClassVar[int]
+    MEMBER_ID_FIELD_NUMBER: _ClassVar[int]
+    TTL_FIELD_NUMBER: _ClassVar[int]
+    HOLDS_FIELD_NUMBER: _ClassVar[int]
+    program_id: str
+    member_id: str
+    ttl: _duration_pb2.Duration
+    holds: bool
+    def __init__(self, program_id: _Optional[str] = ..., member_id: _Optional[str] = ..., ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., holds: _Optional[bool] = ...) -> None: ...
+
+class CreateMemberTokenResponse(_message.Message):
+    __slots__ = ("token", "expire_time")
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
+    token: str
+    expire_time: _timestamp_pb2.Timestamp
+    def __init__(self, token: _Optional[str] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...

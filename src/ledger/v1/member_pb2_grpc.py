@@ -55,6 +55,11 @@ class MemberServiceStub:
                 request_serializer=ledger_dot_v1_dot_member__pb2.SetMemberStatusRequest.SerializeToString,
                 response_deserializer=ledger_dot_v1_dot_types__pb2.Receipt.FromString,
                 _registered_method=True)
+        self.CreateMemberToken = channel.unary_unary(
+                '/ledger.v1.MemberService/CreateMemberToken',
+                request_serializer=ledger_dot_v1_dot_member__pb2.CreateMemberTokenRequest.SerializeToString,
+                response_deserializer=ledger_dot_v1_dot_member__pb2.CreateMemberTokenResponse.FromString,
+                _registered_method=True)
 
 
 class MemberServiceServicer:
@@ -93,6 +98,17 @@ class MemberServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateMemberToken(self, request, context):
+        """Makes a token with which a browser or an app reads what one member has, and nothing else. It is
+        a credential: sent as `authorization: Bearer <token>`, kept nowhere by the ledger, and good until
+        it expires, or the key of whoever asked for it is revoked.
+        Errors: INVALID_ARGUMENT (INVALID_FIELD), NOT_FOUND (PROGRAM_NOT_FOUND, MEMBER_NOT_FOUND),
+        FAILED_PRECONDITION (TOKENS_NOT_CONFIGURED: the server has no keys to sign with).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MemberServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -110,6 +126,11 @@ def add_MemberServiceServicer_to_server(servicer, server):
                     servicer.SetMemberStatus,
                     request_deserializer=ledger_dot_v1_dot_member__pb2.SetMemberStatusRequest.FromString,
                     response_serializer=ledger_dot_v1_dot_types__pb2.Receipt.SerializeToString,
+            ),
+            'CreateMemberToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateMemberToken,
+                    request_deserializer=ledger_dot_v1_dot_member__pb2.CreateMemberTokenRequest.FromString,
+                    response_serializer=ledger_dot_v1_dot_member__pb2.CreateMemberTokenResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -198,6 +219,33 @@ class MemberService:
             '/ledger.v1.MemberService/SetMemberStatus',
             ledger_dot_v1_dot_member__pb2.SetMemberStatusRequest.SerializeToString,
             ledger_dot_v1_dot_types__pb2.Receipt.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateMemberToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ledger.v1.MemberService/CreateMemberToken',
+            ledger_dot_v1_dot_member__pb2.CreateMemberTokenRequest.SerializeToString,
+            ledger_dot_v1_dot_member__pb2.CreateMemberTokenResponse.FromString,
             options,
             channel_credentials,
             insecure,

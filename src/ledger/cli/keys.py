@@ -1,0 +1,407 @@
+"""`ledger keys`: who may call, straight in the database. Imports typer only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ledger.cli import options
+from ledger.cli.help import Command, Group
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+    from rich.table import Table
+
+    from ledger.store.api_keys import ApiKey
+
+app = typer.Typer(
+    cls=Group, no_args_is_help=True, help="API keys, and the keys that sign member tokens."
+)
+
+
+@app.command(cls=Command)
+def create(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="Whose key it is, such as till-7: 1 to 40 lower-case letters, digits, - and .",
+        ),
+    ],
+    role: Annotated[
+        str,
+        typer.Option("--role", metavar="ROLE", help="One of till, shop, support, admin, auditor."),
+    ],
+    program: Annotated[
+        list[str] | None,
+        typer.Option("--program", "-p", metavar="PROGRAM", help="For this program; repeatable."),
+    ] = None,
+    all_programs: Annotated[
+        bool, typer.Option("--all-programs", help="For all programs, also those to come.")
+    ] = False,
+    expires: Annotated[
+        str,
+        typer.Option(
+            "--expires",
+            metavar="WHEN",
+            help="After so long (90d, 12h) or at a time (2027-06-30, UTC). Default: never.",
+        ),
+    ] = "",
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            "--to", metavar="FILE", help="Write the key to a new file instead of showing it."
+        ),
+    ] = None,
+    database_url: options.DatabaseUrl = None,
+    data_dir: options.DataDir = None,
+    json: options.Json = False,
+) -> None:
+    """Make an API key, and show it this once.
+
+    Works on the database, as its owner, so that the first key can be made.
+    Only a hash of the key is stored: nobody can show it again. From the first
+    key on, servers refuse calls without a credential.
+
+    till      purchases, returns, holds and redemptions
+    shop      the same, transfers, events, and tokens for members' browsers
+    support   looks, adjusts, transfers, reverses; tiers and statuses
+    admin     everything
+    auditor   looks and verifies
+
+    Examples:
+      ledger keys create till-7 --role till --program bean-street
+      ledger keys create maria --role support -p bean-street --expires 90d
+      ledger keys create root --role admin --all-programs --to root.key
+    """
+    from ledger.cli import output
+    from ledger.engine import real_clock
+    from ledger.store import api_keys
+
+    now = real_clock()
+    programs = sorted(set(program or ()))
+    _check(name, role, programs, all_programs)
+    expire_time = _expiry(expires, now)
+    with _database(database_url, data_dir) as connection:
+        missing = _unknown(connection, programs)
+        with _new_file(to) as write:
+            key, secret = api_keys.create_key(
+                connection,
+                name=name,
+                role=role,
+                programs=None if all_programs else programs,
+                now=now,
+                expire_time=expire_time,
+            )
+            write(secret)
+    if missing:
+        output.note(f"There is no program {', '.join(missing)} yet.")
+    if json:
+        output.print_json({"apiKey": secret if to is None else None, **_as_dict(key, now)})
+        return
+    output.done(f"key {output.bold(key.key_id)} of {output.bold(name)} is made, as {role}")
+    if to is not None:
+        output.note(f"  written to {to}, readable by you only")
+        return
+    print(secret)
+    output.note("  This is the only time it is shown. Send it as LEDGER_API_KEY, or in a file with")
+    output.note("  --api-key-file; over HTTP as `authorization: Bearer …`.")
+
+
+@app.command("list", cls=Command)
+def list_(
+    every: Annotated[
+        bool, typer.Option("--all", help="Also those that have expired or been revoked.")
+    ] = False,
+    database_url: options.DatabaseUrl = None,
+    data_dir: options.DataDir = None,
+    json: options.Json = False,
+) -> None:
+    """List API keys: whose they are and what for, never the keys themselves.
+
+    Examples:
+      ledger keys list
+      ledger keys list --all --json
+    """
+    from ledger.cli import output
+    from ledger.engine import real_clock
+    from ledger.store import api_keys
+
+    now = real_clock()
+    with _database(database_url, data_dir) as connection:
+        keys = api_keys.read_keys(connection)
+    shown = [key for key in keys if every or _state(key, now) == "ACTIVE"]
+    if json:
+        output.print_json({"keys": [_as_dict(key, now) for key in shown]})
+    elif shown:
+        output.console().print(_table(shown, now))
+    else:
+        more = "" if every or not keys else " `--all` shows those that are good no more."
+        output.note(f"There are no keys.{more}")
+
+
+@app.command(cls=Command)
+def revoke(
+    key_id: Annotated[
+        str,
+        typer.Argument(metavar="ID", help="The key's id, as `ledger keys list` shows it."),
+    ],
+    database_url: options.DatabaseUrl = None,
+    data_dir: options.DataDir = None,
+    json: options.Json = False,
+) -> None:
+    """Refuse a key from now on, and all member tokens it had made.
+
+    Every server knows within two seconds. It is for good; doing it again does
+    nothing. Entries go on naming the key.
+
+    Examples:
+      ledger keys revoke k7fq2mzpx4ta
+    """
+    from ledger.cli import output
+    from ledger.cli.failure import CommandFailed
+    from ledger.engine import real_clock
+    from ledger.store import api_keys
+
+    now = real_clock()
+    parts = api_keys.parts_of(key_id)  # somebody who has the whole key at hand
+    with _database(database_url, data_dir) as connection:
+        key = api_keys.revoke_key(connection, parts[0] if parts else key_id, now)
+    if key is None:
+        raise CommandFailed(
+            "there is no key of that id",
+            code="NOT_FOUND",
+            reason="KEY_NOT_FOUND",
+            advice="`ledger keys list` shows the ids.",
+        )
+    if json:
+        output.print_json(_as_dict(key, now))
+    else:
+        output.done(f"key {output.bold(key.key_id)} of {output.bold(key.name)} is revoked")
+
+
+@app.command("rotate-token-key", cls=Command)
+def rotate_token_key(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", envvar="LEDGER_TOKEN_KEYS", help="The file that servers are given."
+        ),
+    ],
+    keep: Annotated[
+        int,
+        typer.Option("--keep", min=0, max=20, metavar="N", help="Earlier keys that still verify."),
+    ] = 2,
+    stage: Annotated[
+        bool,
+        typer.Option(
+            "--stage", help="Only add a key that verifies; the next rotation lets it sign."
+        ),
+    ] = False,
+    json: options.Json = False,
+) -> None:
+    """Make a key that signs member tokens from now on, in a file for servers.
+
+    The first key of the file signs, all of them verify. Servers that run with
+    --token-keys FILE take it up within two seconds. Tokens live for an hour at
+    most: rotate twice within an hour, with --keep 0, and all are refused.
+
+    Where several machines have copies of the file, run it with --stage and
+    copy the file everywhere, then run it without and copy it again: so no
+    server gets a token that it can not verify yet.
+
+    Examples:
+      ledger keys rotate-token-key token-keys.json
+      ledger keys rotate-token-key token-keys.json --stage
+      LEDGER_TOKEN_KEYS=token-keys.json ledger keys rotate-token-key
+    """
+    from ledger.cli import output
+    from ledger.cli.failure import CommandFailed, usage
+    from ledger.rpc import tokens
+    from ledger.rpc.renewed import FilesUnusable
+
+    try:
+        earlier = tokens.load_token_keys(file) if file.exists() else []
+        keys, signing = tokens.rotated(earlier, keep=keep, stage=stage)
+        tokens.save_token_keys(file, keys)
+    except FilesUnusable as error:
+        raise CommandFailed(str(error), reason="TOKEN_KEYS_UNUSABLE") from None
+    except OSError as error:
+        raise usage(f"FILE: {file} can not be written: {error.strerror}") from None
+    ids = [key.kid for key in keys]
+    if json:
+        output.print_json({"file": str(file), "signs": signing, "verify": ids})
+        return
+    output.done(f"key {output.bold(signing)} signs; {len(ids)} verify: {', '.join(ids)}")
+
+
+def _check(name: str, role: str, programs: list[str], all_programs: bool) -> None:
+    """Raises CommandFailed (usage) with everything that is wrong."""
+    from ledger.cli.failure import usage
+    from ledger.rpc.fields import PROGRAM_ID
+    from ledger.rpc.principals import ROLES
+    from ledger.store.api_keys import NAME, RESERVED_NAMES
+
+    faults = []
+    if not NAME.fullmatch(name):
+        allowed = "1 to 40 lower-case letters, digits, - and ., beginning with a letter or digit"
+        faults.append(("NAME", f"must be {allowed}"))
+    elif name in RESERVED_NAMES:
+        faults.append(("NAME", f"{name} is what entries call something else; choose another"))
+    if role not in ROLES:
+        faults.append(("--role", f"must be one of {', '.join(ROLES)}"))
+    if bool(programs) == all_programs:
+        faults.append(("--program", "name the programs it is for, or else --all-programs"))
+    faults += [
+        ("--program", f"{each!r} is no program's id: lower-case letters, digits and -")
+        for each in programs
+        if not PROGRAM_ID.fullmatch(each)
+    ]
+    if faults:
+        raise usage("; ".join(f"{field}: {fault}" for field, fault in faults), faults)
+
+
+def _expiry(text: str, now: int) -> int | None:
+    """The instant (µs) of --expires; None without. Raises CommandFailed (usage)."""
+    from zoneinfo import ZoneInfo
+
+    from ledger.cli.failure import usage
+    from ledger.cli.values import parse_duration, parse_time
+    from ledger.core.instants import LATEST, SECOND
+
+    if not text:
+        return None
+    try:
+        moment = now + parse_duration(text) * SECOND
+    except ValueError:
+        try:
+            moment = parse_time(text, ZoneInfo("UTC"))
+        except ValueError:
+            example = "must be a duration such as 90d or a time such as 2027-06-30"
+            raise usage(f"--expires: {example}, not {text!r}") from None
+    if not now < moment <= LATEST:
+        raise usage("--expires: must be ahead, before the year 2200")
+    return moment
+
+
+@contextmanager
+def _database(database_url: str | None, data_dir: Path | None) -> Iterator[sa.Connection]:
+    """A connection as whoever owns the database, whose schema is this program's."""
+    from sqlalchemy.exc import ProgrammingError
+
+    from ledger.cli.failure import CommandFailed
+    from ledger.cli.place import open_place, settings
+    from ledger.store.database import open_database
+    from ledger.store.migrate import migrate, require_current
+
+    chosen = settings(database_url=database_url, data_dir=data_dir)
+    with open_place(chosen) as url:
+        if chosen.database_url is None:
+            migrate(url)
+        unsafe = chosen.allow_unsafe_database
+        database = open_database(
+            url, role=None, pool_size=1, application_name="ledger keys", allow_unsafe=unsafe
+        )
+        try:
+            require_current(database)
+            with database.connect() as connection:
+                yield connection
+        except ProgrammingError as error:
+            if getattr(error.orig, "pgcode", None) != "42501":
+                raise
+            raise CommandFailed(
+                "this user may not change the keys of this database",
+                code="PERMISSION_DENIED",
+                reason="NOT_THE_OWNER",
+                advice="Use the user that `ledger migrate` runs as.",
+            ) from None
+        finally:
+            database.dispose()
+
+
+def _unknown(connection: sa.Connection, programs: list[str]) -> list[str]:
+    """Those of the programs that there are none of."""
+    from ledger.store.programs import list_programs
+
+    if not programs:
+        return []
+    known = set(list_programs(connection, None, len(programs), programs))
+    return [each for each in programs if each not in known]
+
+
+@contextmanager
+def _new_file(path: Path | None) -> Iterator[Any]:
+    """Something to write a secret with, into a new file that only its owner can read, if any; the
+    file is there before there is a secret to lose, and goes again when there is none."""
+    import os
+
+    from ledger.cli.failure import usage
+
+    if path is None:
+        yield lambda text: None
+        return
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise usage(f"--to: {path} can not be made: {error.strerror}") from None
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            yield lambda text: print(text, file=file, flush=True)
+    except BaseException:
+        path.unlink()
+        raise
+
+
+def _state(key: ApiKey, now: int) -> str:
+    if key.revoke_time is not None:
+        return "REVOKED"
+    return "EXPIRED" if key.expire_time is not None and key.expire_time <= now else "ACTIVE"
+
+
+def _as_dict(key: ApiKey, now: int) -> dict[str, Any]:
+    from ledger.core.instants import format_instant
+
+    def time(instant: int | None) -> str | None:
+        return None if instant is None else format_instant(instant)
+
+    return {
+        "keyId": key.key_id,
+        "name": key.name,
+        "role": key.role,
+        "programs": None if key.programs is None else sorted(key.programs),
+        "actor": key.actor,
+        "state": _state(key, now),
+        "createTime": time(key.create_time),
+        "expireTime": time(key.expire_time),
+        "revokeTime": time(key.revoke_time),
+    }
+
+
+def _table(keys: list[ApiKey], now: int) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from ledger.cli.values import format_date
+    from ledger.core.instants import to_datetime
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("Id", style="bold", no_wrap=True)
+    for title in ("Name", "Role", "Programs", "Made", "Good until", "State"):
+        table.add_column(title, no_wrap=title != "Programs")
+    for key in keys:
+        state, ends = _state(key, now), key.expire_time
+        table.add_row(
+            key.key_id,
+            key.name,
+            key.role,
+            "all" if key.programs is None else ", ".join(sorted(key.programs)),
+            format_date(to_datetime(key.create_time).date()),
+            "-" if ends is None else format_date(to_datetime(ends).date()),
+            Text(state.lower(), "green" if state == "ACTIVE" else "red"),
+        )
+    return table

@@ -1,0 +1,254 @@
+"""Who calls, and whether they may: from the text of a credential to a principal, and to a yes.
+
+A credential that was recognised once costs a look-up by its digest. What it may do and whether it
+is still good is checked for every call. The keys are those of the database, looked at every
+REFRESH_SECONDS, which is how long a revocation takes.
+
+**Development mode.** While no key was ever made and no token keys are given, every caller is the
+administrator `developer`, if whoever started the server allows that, which `ledger serve` does on
+loopback addresses only. Keys are never deleted, so a ledger that has had a credential asks for one
+ever after; and a server that sees the first one while it runs asks from then on.
+
+**Other kinds of credentials.** Whatever recognises a caller in another way (a certificate, say)
+makes a `Principal` of it and hands it to `Dispatcher.admit` beside the header; a credential in the
+header goes over it. Whoever configures that starts without `development`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+
+from ledger.core.errors import (
+    ApproverNotAllowed,
+    CredentialExpired,
+    CredentialInvalid,
+    CredentialMissing,
+    CredentialRevoked,
+    LedgerError,
+    PermissionDenied,
+    StorageUnavailable,
+    TokensNotConfigured,
+    Unauthenticated,
+    invalid,
+)
+from ledger.core.instants import SECOND, format_instant
+from ledger.metrics import Metrics
+from ledger.rpc.permissions import check_item
+from ledger.rpc.principals import DEVELOPER, Principal
+from ledger.rpc.tokens import Tokens
+from ledger.store.api_keys import ApiKey, looks_like_key, parts_of, read_keys, read_mark
+from ledger.v1 import points_pb2
+
+log = structlog.get_logger(__name__)
+
+#: between two looks at the keys
+REFRESH_SECONDS = 2.0
+#: how long keys are believed while the database does not answer
+BELIEVED_SECONDS = 60.0
+#: credentials in mind; more than that are recognised anew
+MAX_SEEN = 10_000
+MAX_CREDENTIAL = 4_096
+#: between two looks that somebody asks for whose credential nobody knows
+_IMPATIENT_SECONDS = 0.25
+_SCHEME = "bearer "
+
+#: Engine.query: what a question reads, on a connection of the pool
+Query = Callable[[Callable[[sa.Connection], Any]], Awaitable[Any]]
+
+
+class Access:
+    """What this process knows of credentials. `start` keeps it up to date.
+
+    `database` is asked at once for the keys there are, so that no call comes before them.
+    """
+
+    def __init__(
+        self,
+        database: sa.Engine,
+        query: Query,
+        metrics: Metrics,
+        *,
+        development: bool,
+        token_keys: Path | None,
+    ) -> None:
+        self._query = query
+        self._development = development
+        self._tokens = None if token_keys is None else Tokens(token_keys, metrics)
+        self._keys: Mapping[str, ApiKey] = {}
+        self._mark: tuple[Any, ...] | None = None
+        #: principals by the digest of their credential, the oldest first
+        self._seen: dict[bytes, Principal] = {}
+        self._believed_until = 0.0
+        self._looking: asyncio.Task[None] | None = None
+        self._refreshing: asyncio.Task[None] | None = None
+        self._looked = 0.0
+        self._one_at_a_time = asyncio.Lock()
+        with database.connect() as connection:
+            self._learn(read_mark(connection), read_keys(connection))
+        self._believed_until = time.monotonic() + BELIEVED_SECONDS
+
+    @property
+    def in_development(self) -> bool:
+        """Whether every caller is an administrator."""
+        return self._development
+
+    def start(self) -> None:
+        self._refreshing = asyncio.create_task(self._refresh())
+
+    async def stop(self) -> None:
+        for task in (self._refreshing, self._looking):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+
+    async def authenticate(
+        self, authorization: str | None, otherwise: Principal | None = None
+    ) -> Principal:
+        """Who sent this header; without one, who was recognised `otherwise`.
+
+        Raises CREDENTIAL_MISSING, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED, CREDENTIAL_REVOKED;
+        STORAGE_UNAVAILABLE when the database has not been heard of for too long.
+        """
+        if self._development:
+            return DEVELOPER
+        if not authorization:
+            if otherwise is None:
+                raise CredentialMissing()
+            return otherwise
+        if authorization[: len(_SCHEME)].lower() != _SCHEME:
+            raise CredentialInvalid()
+        return await self._recognise(authorization[len(_SCHEME) :])
+
+    async def approve(self, principal: Principal, request: points_pb2.AdjustPointsRequest) -> None:
+        """Put the actor in the place of the credential in `request.approver`, so that no secret
+        goes any further. Raises APPROVER_NOT_ALLOWED."""
+        given = request.approver.strip()
+        if not given:
+            return
+        if self._development:
+            if looks_like_key(given):
+                raise invalid("approver", "is a name while no credentials are configured")
+            return
+        try:
+            approver = await self._recognise(given)
+            check_item(approver, "adjust_points", request)
+        except (Unauthenticated, PermissionDenied):
+            raise ApproverNotAllowed() from None
+        if approver.name == principal.name:
+            raise ApproverNotAllowed()
+        request.approver = approver.actor
+
+    def mint(
+        self, principal: Principal, program_id: str, member_id: str, ttl: int, holds: bool
+    ) -> tuple[str, int]:
+        """A member token, and when it ends (seconds since 1970). Raises TOKENS_NOT_CONFIGURED."""
+        if self._tokens is None:
+            raise TokensNotConfigured()
+        return self._tokens.mint(principal, program_id, member_id, ttl, holds)
+
+    async def _recognise(self, credential: str) -> Principal:
+        """Whose credential it is. Raises as authenticate."""
+        if time.monotonic() > self._believed_until:
+            raise StorageUnavailable()
+        if len(credential) > MAX_CREDENTIAL:
+            raise CredentialInvalid()
+        # The digest, so that what is kept for long is no secret.
+        digest = sha256(credential.encode(errors="replace")).digest()
+        principal = self._seen.get(digest)
+        if principal is not None and principal.expire_time > time.time():
+            return principal
+        principal = self._read(credential)
+        if principal is None:  # made a moment ago, perhaps
+            await self._look_again()
+            principal = self._read(credential)
+        if principal is None:
+            raise CredentialInvalid()
+        if len(self._seen) >= MAX_SEEN:
+            del self._seen[next(iter(self._seen))]
+        self._seen[digest] = principal
+        return principal
+
+    def _read(self, credential: str) -> Principal | None:
+        """Whose it is; None when its key is not known."""
+        if parts := parts_of(credential):
+            return self._read_key(*parts)
+        if self._tokens is None or credential.count(".") != 2:
+            raise CredentialInvalid()
+        found = self._tokens.read(credential)
+        if found is None:
+            return None
+        principal, minter = found
+        if minter.startswith("key:"):  # with a key go the tokens that it had made
+            key = self._keys.get(minter.rpartition("/")[2])
+            if key is None:
+                return None
+            if key.revoke_time is not None:
+                raise CredentialRevoked()
+        return principal
+
+    def _read_key(self, key_id: str, secret: str) -> Principal | None:
+        key = self._keys.get(key_id)
+        if key is None:
+            return None
+        if not key.opens_with(secret):
+            raise CredentialInvalid()
+        if key.revoke_time is not None:
+            raise CredentialRevoked()
+        if key.expire_time is None:
+            return Principal(key.actor, key.role, key.programs)
+        if key.expire_time <= time.time() * SECOND:
+            raise CredentialExpired(expire_time=format_instant(key.expire_time))
+        ends = key.expire_time / SECOND
+        return Principal(key.actor, key.role, key.programs, expire_time=ends)
+
+    async def _look_again(self) -> None:
+        """Look at once, together with everybody else who wants that, but not too often."""
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look_soon())
+        await asyncio.shield(self._looking)
+
+    async def _look_soon(self) -> None:
+        await asyncio.sleep(max(0.0, self._looked + _IMPATIENT_SECONDS - time.monotonic()))
+        with contextlib.suppress(LedgerError):
+            await self._look()
+
+    async def _refresh(self) -> None:
+        """Look again and again."""
+        while True:
+            await asyncio.sleep(REFRESH_SECONDS)
+            try:
+                await self._look()
+            except LedgerError as error:
+                log.warning("keys can not be looked at", reason=error.reason)
+            except Exception:
+                log.exception("keys can not be looked at")
+
+    async def _look(self) -> None:
+        """Learn what has changed. Raises STORAGE_UNAVAILABLE, OVERLOADED."""
+        async with self._one_at_a_time:  # or else what was read first might be learnt last
+            self._looked = began = time.monotonic()
+            if self._tokens is not None and await asyncio.to_thread(self._tokens.look):
+                self._seen.clear()
+            mark = await self._query(read_mark)
+            if mark != self._mark:
+                # Read after the mark: what comes between is read again next time.
+                self._learn(mark, await self._query(read_keys))
+            self._believed_until = began + BELIEVED_SECONDS
+
+    def _learn(self, mark: tuple[Any, ...], keys: list[ApiKey]) -> None:
+        self._mark = mark
+        self._keys = {key.key_id: key for key in keys}
+        self._seen.clear()
+        if self._development and (keys or self._tokens is not None):
+            self._development = False
+            log.info("credentials are needed from now on")
