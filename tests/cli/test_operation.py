@@ -136,7 +136,7 @@ def test_settings_that_can_not_be_used_are_all_said(cli: Cli) -> None:
     assert result.code == 2
     faults = {fault["field"]: fault["description"] for fault in result.failure["violations"]}
     assert set(faults) == {"--grpc-address", "--queue-limit"}
-    assert "administrator" in faults["--grpc-address"]
+    assert "LEDGER_TLS_CERTIFICATE" in faults["--grpc-address"]
 
 
 def test_verify_finds_nothing_in_a_sound_ledger_and_what_was_tampered_with(

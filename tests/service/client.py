@@ -226,8 +226,15 @@ def failure_of(method: Callable[[Q], object], request: Q) -> Failure:
 class GrpcClient(Client):
     """Native gRPC. `options` are grpcio channel options; by default there are none."""
 
-    def __init__(self, address: str, options: list[tuple[str, Any]] | None = None) -> None:
+    def __init__(
+        self,
+        address: str,
+        options: list[tuple[str, Any]] | None = None,
+        *,
+        credential: str = "",
+    ) -> None:
         self._channel = grpc.insecure_channel(address, options=options)
+        self._own = [("authorization", f"Bearer {credential}")] if credential else []
 
     def send(
         self,
@@ -239,7 +246,7 @@ class GrpcClient(Client):
     ) -> bytes:
         call: Callable[..., bytes] = self._channel.unary_unary(f"/ledger.v1.{method}")
         try:
-            answer = call(data, timeout=timeout, metadata=metadata)
+            answer = call(data, timeout=timeout, metadata=[*self._own, *metadata])
         except grpc.RpcError as error:
             raise Failure(status_of(error)) from None
         return answer
@@ -263,14 +270,15 @@ class HttpClient(Client):
 
     content_type = ""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, *, credential: str = "") -> None:
         self._connection = http.client.HTTPConnection(address, timeout=TIMEOUT_SECONDS)
+        self._own = {"authorization": f"Bearer {credential}"} if credential else {}
 
     def exchange(
         self, verb: str, path: str, body: bytes | None, headers: Mapping[str, str]
     ) -> tuple[int, bytes, str]:
         """Status, body and content type of one answer."""
-        self._connection.request(verb, path, body=body, headers=dict(headers))
+        self._connection.request(verb, path, body=body, headers={**self._own, **headers})
         answer = self._connection.getresponse()
         return answer.status, answer.read(), answer.headers.get("content-type", "")
 
