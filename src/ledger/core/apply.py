@@ -24,6 +24,8 @@ from ledger.core.model import AVAILABLE, DEBT, HELD, ISSUANCE, PENDING, Account,
 
 __all__ = ["JournalCorrupt", "apply", "check_balances", "fold"]
 
+#: what an entry records of the account after it
+_BALANCES: Final = ("available", "held", "pending", "debt", "lifetime", "tier", "next_expiry")
 #: what counts as activity, without which a balance may expire
 _ACTIVE: Final = frozenset({"ENROLLED", "PURCHASE", "REDEMPTION", "CAPTURE"})
 
@@ -87,18 +89,19 @@ def apply(account: Account, entry: Entry) -> Account:
 def check_balances(account: Account, entry: Entry) -> None:
     """Raise JournalCorrupt unless the balances that the entry records are those of its fold."""
     data = entry.data
-    for name, recorded, folded in (
-        ("available", entry.available_points, account.available),
-        ("held", entry.held_points, account.held),
-        ("pending", data.pending_points, account.pending),
-        ("debt", data.debt_points, account.debt),
-        ("lifetime", data.lifetime_points, account.lifetime),
-        ("tier", entry.tier_id, account.tier_id),
-        ("next_expiry", data.next_expiry, account.next_expiry),
-    ):
-        if recorded != folded:
-            detail = f"{name} after it is recorded as {recorded!r}, but folds to {folded!r}"
-            raise JournalCorrupt("balance", entry.sequence, detail)
+    recorded = (
+        *(entry.available_points, entry.held_points, data.pending_points, data.debt_points),
+        *(data.lifetime_points, entry.tier_id, data.next_expiry),
+    )
+    folded = (
+        *(account.available, account.held, account.pending, account.debt),
+        *(account.lifetime, account.tier_id, account.next_expiry),
+    )
+    if recorded != folded:
+        for name, kept, due in zip(_BALANCES, recorded, folded, strict=True):
+            if kept != due:
+                detail = f"{name} after it is recorded as {kept!r}, but folds to {due!r}"
+                raise JournalCorrupt("balance", entry.sequence, detail)
 
 
 def _move(account: Account, name: str, points: int) -> None:

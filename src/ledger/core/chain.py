@@ -21,9 +21,19 @@ def canonical_form(entry: Entry) -> bytes:
     return encode(entry)
 
 
+def canonical_data(entry_form: bytes, data: str) -> bool:
+    """Whether an entry's canonical form ends with this text of its data, which comes last in it."""
+    return entry_form.endswith(b'"data":%b}' % data.encode())
+
+
+def form_hash(previous: bytes, entry_form: bytes) -> bytes:
+    """The 32-byte hash of a canonical form that follows an entry with hash `previous`."""
+    return sha256(previous + entry_form).digest()
+
+
 def entry_hash(previous: bytes, entry: Entry) -> bytes:
     """The 32-byte hash of an entry that follows the one with hash `previous`."""
-    return sha256(previous + canonical_form(entry)).digest()
+    return form_hash(previous, canonical_form(entry))
 
 
 def chain(previous: bytes, entries: Iterable[Entry]) -> list[bytes]:

@@ -17,6 +17,7 @@ SECOND = 1_000_000
 MINUTE = 60 * SECOND
 DAY = 86_400 * SECOND
 _EPOCH = datetime(1970, 1, 1)  # in UTC; quicker without saying so
+_EPOCH_IN_UTC = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 
 
@@ -127,8 +128,8 @@ def format_instant(instant: int) -> str:
 
 def to_instant(moment: datetime) -> int:
     """Microseconds of an aware datetime."""
-    whole = moment.replace(microsecond=0)
-    return int(whole.timestamp()) * SECOND + moment.microsecond
+    since = moment - _EPOCH_IN_UTC
+    return (since.days * 86_400 + since.seconds) * SECOND + since.microseconds
 
 
 def to_datetime(instant: int) -> datetime:

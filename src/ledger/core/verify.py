@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from ledger.core.apply import JournalCorrupt, apply, check_balances
-from ledger.core.chain import GENESIS, entry_hash
+from ledger.core.chain import GENESIS, canonical_data, canonical_form, form_hash
 from ledger.core.checks.finding import Finding
 from ledger.core.checks.lifecycle import Lifecycle
 from ledger.core.checks.rules import check_rules
@@ -76,10 +76,11 @@ def verify_member(
     for sealed in journal:
         entry = sealed.entry
         count += 1
-        if entry_hash(previous, entry) != sealed.hash:
+        form = canonical_form(entry)
+        if form_hash(previous, form) != sealed.hash:
             detail = "hash is not that of the previous hash and the entry's canonical form"
             findings.append(Finding("chain", entry.sequence, detail))
-        elif encode(entry.data).decode() != sealed.data:
+        elif not canonical_data(form, sealed.data):
             findings.append(Finding("chain", entry.sequence, "data is not in canonical form"))
         previous = sealed.hash
         findings.extend(group.check(entry))

@@ -263,14 +263,18 @@ def _read_accounts(connection: sa.Connection, members: Range) -> dict[MemberKey,
 
 
 def _read_entries(connection: sa.Connection, members: Range) -> Iterator[Sealed]:
-    rows = connection.execution_options(stream_results=True, max_row_buffer=_FETCH_ROWS)
-    result = rows.exec_driver_sql(
-        f"SELECT {ENTRY_COLUMNS} FROM entries e WHERE {_range('e')}"
-        " ORDER BY e.program_id, e.member_id, e.sequence",
-        _bounds(members),
-    )
-    for row in result:
-        yield sealed_of(row)
+    """Entries of the range's members, read through the driver's own cursor: SQLAlchemy's rows would
+    take longer to make than to check."""
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    with driver.cursor(name="entries") as cursor:
+        cursor.itersize = _FETCH_ROWS
+        cursor.execute(
+            f"SELECT {ENTRY_COLUMNS} FROM entries e WHERE {_range('e')}"
+            " ORDER BY e.program_id, e.member_id, e.sequence",
+            _bounds(members),
+        )
+        yield from map(sealed_of, cursor)
 
 
 def _read_receipts(connection: sa.Connection, members: Range) -> set[tuple[str, str, str, int]]:

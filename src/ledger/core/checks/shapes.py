@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
@@ -151,79 +151,76 @@ def _without(shape: _Shape) -> tuple[Callable[[EntryData], Any], Any]:
 _ABSENT: Final = {kind: _without(shape) for kind, shape in _SHAPES.items()}
 
 
-def check_shape(entry: Entry) -> Iterator[Finding]:
+def check_shape(entry: Entry) -> list[Finding]:
     """What an entry of its kind can not be."""
     shape = _SHAPES.get(entry.kind)
     if shape is None:
-        yield Finding("shape", entry.sequence, f"there is no kind {entry.kind!r}")
-        return
-    for faults_of in _FAULTS:
-        for fault in faults_of(entry, shape):
-            yield Finding("shape", entry.sequence, f"{entry.kind}: {fault}")
+        return [Finding("shape", entry.sequence, f"there is no kind {entry.kind!r}")]
+    faults: list[str] = []
+    _find_in_points(entry, shape, faults)
+    _find_in_origin(entry, shape, faults)
+    _find_in_data(entry, shape, faults)
+    return [Finding("shape", entry.sequence, f"{entry.kind}: {fault}") for fault in faults]
 
 
-def _faults_of_points(entry: Entry, shape: _Shape) -> Iterator[str]:
+def _find_in_points(entry: Entry, shape: _Shape, faults: list[str]) -> None:
     """A kind moves points between accounts of its own; the sign says whose way."""
     move = entry.debit_account, entry.credit_account
     if move not in shape.moves:
-        yield f"moves points from {move[0]!r} to {move[1]!r}"
+        faults.append(f"moves points from {move[0]!r} to {move[1]!r}")
     if entry.points and (entry.points > 0) != (entry.credit_account in _IN):
-        yield f"{entry.points} points go to {entry.credit_account!r}"
+        faults.append(f"{entry.points} points go to {entry.credit_account!r}")
     lines = entry.data.breakdown
     if (lines or "breakdown" in shape.needs) and (
         (total := sum([line.points for line in lines])) != entry.points
     ):
-        yield f"{entry.points} points, its breakdown adds up to {total}"
+        faults.append(f"{entry.points} points, its breakdown adds up to {total}")
 
 
-def _faults_of_origin(entry: Entry, shape: _Shape) -> Iterator[str]:
+def _find_in_origin(entry: Entry, shape: _Shape, faults: list[str]) -> None:
     """Who posts it and when; only the first entry enrols."""
     timed = entry.actor == TIME_ACTOR
     if shape.who and timed != (shape.who == _TIME):
-        yield f"is posted by {entry.actor!r}, not by {shape.who}"
+        faults.append(f"is posted by {entry.actor!r}, not by {shape.who}")
     if timed and entry.fingerprint:
-        yield "is a request of time"
+        faults.append("is a request of time")
     if entry.effective_time > entry.create_time and entry.kind not in _OTHER_CLOCK:
-        yield "is recorded before it happened"
+        faults.append("is recorded before it happened")
     elif shape.at_once and not timed and entry.effective_time != entry.create_time:
-        yield "happened before it was recorded"
+        faults.append("happened before it was recorded")
     if (entry.kind == "ENROLLED") != (entry.sequence == 1):
-        yield "a journal begins with an enrolment, and there is no other"
+        faults.append("a journal begins with an enrolment, and there is no other")
     if bool(entry.purchase_id) != (entry.kind in _OF_RECEIPTS):
-        yield f"is about receipt {entry.purchase_id!r}"
+        faults.append(f"is about receipt {entry.purchase_id!r}")
 
 
-def _faults_of_data(entry: Entry, shape: _Shape) -> Iterator[str]:
+def _find_in_data(entry: Entry, shape: _Shape, faults: list[str]) -> None:
     """What it says is what its kind has to say."""
     data = entry.data
-    for name in shape.needs:
-        if getattr(data, name) == getattr(_NOTHING_SAID, name):
-            yield f"says nothing of {name}"
+    missing = [n for n in shape.needs if getattr(data, n) == getattr(_NOTHING_SAID, n)]
+    faults.extend(f"says nothing of {name}" for name in missing)
     read, absent = _ABSENT[entry.kind]
     if read(data) != absent:
         said = [
             name for name in _unspoken(shape) if getattr(data, name) != getattr(_NOTHING_SAID, name)
         ]
-        yield f"speaks of {', '.join(said)}"
+        faults.append(f"speaks of {', '.join(said)}")
     if data.status and data.status not in STATUSES:
-        yield f"there is no status {data.status!r}"
+        faults.append(f"there is no status {data.status!r}")
     if entry.kind == "PURCHASE":
-        yield from _faults_of_purchase(entry)
+        _find_in_purchase(entry, faults)
 
 
-def _faults_of_purchase(entry: Entry) -> Iterator[str]:
+def _find_in_purchase(entry: Entry, faults: list[str]) -> None:
     """No more earns than was paid, and its local day is told of what it earned."""
     data = entry.data
     amount, eligible = data.amount or 0, data.eligible or 0
     if not 0 <= eligible <= amount:
-        yield f"{eligible} of {amount} minor units earn"
+        faults.append(f"{eligible} of {amount} minor units earn")
     day = data.day
     if day is None:
         return
     if day.earned != entry.points or day.spend not in (0, eligible):
-        yield f"counts {day.earned} points and {day.spend} minor units for its day"
+        faults.append(f"counts {day.earned} points and {day.spend} minor units for its day")
     if day.purchases not in (0, 1) or day.visits not in (0, 1):
-        yield f"counts as {day.purchases} purchases and {day.visits} visits"
-
-
-_FAULTS: Final = (_faults_of_points, _faults_of_origin, _faults_of_data)
+        faults.append(f"counts as {day.purchases} purchases and {day.visits} visits")
