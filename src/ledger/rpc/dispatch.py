@@ -137,12 +137,12 @@ class Dispatcher:
         }
 
     async def admit(
-        self, method: Method, authorization: str | None, otherwise: Principal | None = None
+        self, method: Method, authorization: str | None, certificate: bytes = b""
     ) -> Principal:
         """Who calls a method that their role may call: by the `authorization` of the metadata or
-        headers, or as the transport has recognised them `otherwise`. Raises StatusError."""
+        headers, or the `certificate` (PEM) that TLS was spoken with. Raises StatusError."""
         try:
-            principal = await self.access.authenticate(authorization, otherwise)
+            principal = await self.access.authenticate(authorization, certificate)
             check_role(principal, method.rule)
             return principal
         except LedgerError as error:
@@ -155,10 +155,10 @@ class Dispatcher:
         meter.end(refusal.code, 0.0)
         raise StatusError(to_status(refusal))
 
-    async def admit_to_metrics(self, authorization: str | None) -> None:
+    async def admit_to_metrics(self, authorization: str | None, certificate: bytes) -> None:
         """Let somebody see the metrics, which tell of every program. Raises StatusError."""
         try:
-            check_metrics(await self.access.authenticate(authorization))
+            check_metrics(await self.access.authenticate(authorization, certificate))
         except LedgerError as error:
             raise StatusError(to_status(error)) from None
 
@@ -213,7 +213,7 @@ class Dispatcher:
         """Whether somebody who was admitted may do this, and as often. Raises PROGRAM_NOT_ALLOWED,
         MEMBER_NOT_ALLOWED, QUOTA_EXCEEDED."""
         check_scope(call.principal, method.rule, request)
-        self._quotas.spend(call.actor, request)
+        self._quotas.spend(call.principal, request)
 
     def too_slow(self) -> ReaderTooSlow:
         """What ends a stream whose reader takes longer than it may."""

@@ -96,11 +96,17 @@ def _authorization(metadata: Iterable[tuple[str, str | bytes]] | None) -> str | 
     return None
 
 
+def _certificate(context: grpc.aio.ServicerContext[Any, Any]) -> bytes:
+    """The client certificate (PEM) that the connection was made with."""
+    return next(iter(context.auth_context().get("x509_pem_cert", ())), b"")
+
+
 class GrpcServer:
     """A grpc.aio server on one address, which other workers may `share`."""
 
     def __init__(self, dispatcher: Dispatcher, address: str, share: bool, tls: Tls | None) -> None:
         self._dispatcher = dispatcher
+        self._asks_for_certificates = tls is not None and tls.terminals is not None
         self._server = grpc.aio.server(options=[*_OPTIONS, ("grpc.so_reuseport", int(share))])
         self._health = health.aio.HealthServicer()
         self._server.add_generic_rpc_handlers((_Methods(dispatcher, self._handler),))
@@ -126,7 +132,8 @@ class GrpcServer:
             deadline = None if remaining is None else time.monotonic() + remaining
             try:
                 authorization = _authorization(context.invocation_metadata())
-                principal = await dispatcher.admit(method, authorization)
+                certificate = _certificate(context) if self._asks_for_certificates else b""
+                principal = await dispatcher.admit(method, authorization, certificate)
                 try:
                     request = parse(data)
                 except DecodeError:

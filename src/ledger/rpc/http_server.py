@@ -140,12 +140,15 @@ class _Admission:
         self._dispatcher = dispatcher
         self._methods = {method.path: method for method in dispatcher.methods}
         self.admitted: ContextVar[Principal] = ContextVar("admitted")
+        #: of the client (PEM); empty: it has shown none
+        self.certificate: ContextVar[bytes] = ContextVar("certificate")
 
     async def on_start(self, context: RequestContext[Any, Any]) -> None:
         method = self._methods[f"/{context.method.service_name}/{context.method.name}"]
         authorization = context.request_headers.get("authorization")
         try:
-            self.admitted.set(await self._dispatcher.admit(method, authorization))
+            certificate = self.certificate.get()
+            self.admitted.set(await self._dispatcher.admit(method, authorization, certificate))
         except StatusError as error:
             raise connect_error(error.status) from None
 
@@ -175,6 +178,7 @@ class _Application(ConnectASGIApplication[Dispatcher]):
         return "/"
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self._admission.certificate.set(_certificate_of(scope))
         method = self._methods.get(scope["path"])
         content_type = _content_type(scope)
         if method is None:
@@ -230,6 +234,12 @@ class _Application(ConnectASGIApplication[Dispatcher]):
         remaining = context.timeout_ms
         deadline = None if remaining is None else time.monotonic() + remaining / 1_000
         return Call(self._admission.admitted.get(), deadline)
+
+
+def _certificate_of(scope: Any) -> bytes:
+    """The client certificate (PEM) of the TLS extension of ASGI; empty: there is none."""
+    shown = scope.get("extensions", {}).get("tls", {}).get("client_cert_chain", ())
+    return shown[0].encode() if shown else b""
 
 
 def _unimplemented(scope: Any) -> Response:
@@ -312,6 +322,7 @@ class HttpServer:
             server_header=False,
             h11_max_incomplete_event_size=64 * 1024,
             timeout_graceful_shutdown=10,
+            http="auto" if tls is None else tls.http_protocol,
             ssl_context_factory=None if tls is None else lambda _, __: tls.http_context(),
         )
         self._server = _Server(config)
@@ -333,7 +344,8 @@ class HttpServer:
 
     async def _metrics_page(self, request: Request) -> Response:
         try:
-            await self._dispatcher.admit_to_metrics(request.headers.get("authorization"))
+            authorization = request.headers.get("authorization")
+            await self._dispatcher.admit_to_metrics(authorization, _certificate_of(request.scope))
         except StatusError as error:
             unknown = error.status.code == code_pb2.UNAUTHENTICATED
             text = f"{error.status.message}\n"

@@ -14,6 +14,12 @@ class TlsOptions:
     certificate: Path
     #: PEM, not encrypted
     key: Path
+    #: PEM: the CAs of client certificates; None: nobody is asked for one
+    client_ca: Path | None = None
+    #: YAML: which of their names may call, as what; with client_ca only, and always
+    client_names: Path | None = None
+    #: CRLs, or serial numbers: the client certificates that are good no more
+    revoked: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -100,6 +100,7 @@ class Server:
             self._metrics,
             development=options.development,
             token_keys=options.token_keys,
+            terminals=None if self._tls is None else self._tls.terminals,
         )
         self._feed = Feed(self.engine, self._metrics, limit=options.stream_limit)
         methods = _methods(self.engine, self._feed, self._metrics, self.access)
