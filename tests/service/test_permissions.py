@@ -84,7 +84,8 @@ def test_a_row_finds_the_program_and_the_member_where_the_request_has_them(name:
     elif "program" in fields:
         assert rule.scope == CREATED
         message = fields["program"].message_type
-        assert message is not None and "program_id" in message.fields_by_name
+        assert message is not None
+        assert "program_id" in message.fields_by_name
     elif "items" in fields:
         assert rule.scope == ITEMS
     else:
