@@ -184,6 +184,8 @@ class Settings(BaseSettings):
     stream_limit: int = Field(default=1_000, ge=0, le=100_000)
     #: between two looks for what has fallen due; 0: other servers look
     scheduler_seconds: float = Field(default=1.0, ge=0, le=3600)
+    #: calls that take so long are logged; 0: none is
+    slow_seconds: float = Field(default=1.0, ge=0, le=3600)
     #: between two counts of what members have; 0: other servers count
     census_seconds: float = Field(default=15.0, ge=0, le=3600)
     #: entries that are verified in the background in a second; 0: other servers verify

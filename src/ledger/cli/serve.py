@@ -155,6 +155,15 @@ def serve(
             rich_help_panel="Operation",
         ),
     ] = None,
+    slow_seconds: Annotated[
+        float | None,
+        typer.Option(
+            "--slow-seconds",
+            metavar="N",
+            help="Log calls that take so long; 0: none. Default: LEDGER_SLOW_SECONDS, else 1.",
+            rich_help_panel="Operation",
+        ),
+    ] = None,
     queue_limit: Annotated[
         int | None,
         typer.Option(
@@ -298,6 +307,7 @@ def serve(
         quota_per_second=quota_per_second,
         log_format="json" if json and log_format is None else log_format,
         log_level=log_level,
+        slow_seconds=slow_seconds,
         queue_limit=queue_limit,
         batch_limit=batch_limit,
         stream_limit=stream_limit,
@@ -338,6 +348,7 @@ def _serve(chosen: Settings, url: str, on_ready: OnReady) -> None:
         batch_limit=chosen.batch_limit,
         stream_limit=chosen.stream_limit,
         scheduler_seconds=chosen.scheduler_seconds,
+        slow_seconds=chosen.slow_seconds,
         census_seconds=chosen.census_seconds,
         verify_rate=chosen.verify_rate,
         allow_unsafe_database=chosen.allow_unsafe_database,

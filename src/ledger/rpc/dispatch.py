@@ -23,10 +23,11 @@ from google.rpc import status_pb2
 from ledger.core.errors import Internal, LedgerError, Overloaded, ReaderTooSlow, ShuttingDown
 from ledger.metrics import Metrics
 from ledger.rpc.access import Access
+from ledger.rpc.calls import CallLog, call_id
 from ledger.rpc.permissions import TABLE, check_metrics, check_role, check_scope
 from ledger.rpc.principals import Principal
 from ledger.rpc.quotas import Quotas
-from ledger.rpc.status import to_status
+from ledger.rpc.status import to_status, with_call
 
 log = structlog.get_logger(__name__)
 
@@ -120,12 +121,14 @@ class Dispatcher:
         access: Access,
         quotas: Quotas,
         overloaded: Callable[[bool], bool],
+        calls: CallLog,
     ) -> None:
         unruled = [method.rule for method in methods if method.rule not in TABLE]
         if unruled:
             raise LookupError(f"nobody has said who may call {', '.join(unruled)}")
         self.methods = methods
         self.access = access
+        self._calls = calls
         #: for the reader of a stream to take one message
         self.stall_seconds = STALL_SECONDS
         self._quotas = quotas
@@ -145,15 +148,11 @@ class Dispatcher:
             principal = await self.access.authenticate(authorization, certificate)
             check_role(principal, method.rule)
             return principal
-        except LedgerError as error:
-            refusal = error
-        except Exception:
-            log.exception("caller can not be admitted")
-            refusal = Internal()
-        meter = self._meters[method.path]
-        meter.begin()
-        meter.end(refusal.code, 0.0)
-        raise StatusError(to_status(refusal))
+        except Exception as error:
+            self._meters[method.path].begin()
+            code, reason, raised = _judged(method, error)
+            self._ended(method, code, reason, 0.0)
+            raise raised from None
 
     async def admit_to_metrics(self, authorization: str | None, certificate: bytes) -> None:
         """Let somebody see the metrics, which tell of every program. Raises StatusError."""
@@ -164,10 +163,9 @@ class Dispatcher:
 
     async def run(self, method: Method, request: Message, call: Call) -> Message:
         """The response of one call. Raises StatusError, and nothing else but a cancellation."""
-        meter = self._meters[method.path]
         began = time.perf_counter()
-        meter.begin()
-        code = "OK"
+        self._meters[method.path].begin()
+        code, reason = "OK", ""
         try:
             if self._stopping:
                 await asyncio.sleep(REFUSAL_SECONDS)
@@ -176,10 +174,10 @@ class Dispatcher:
             response: Message = await method.call(request, call)
             return response
         except BaseException as error:
-            code, raised = _judged(method, error)
+            code, reason, raised = _judged(method, error)
             raise raised from None
         finally:
-            meter.end(code, time.perf_counter() - began)
+            self._ended(method, code, reason, time.perf_counter() - began)
 
     async def stream(
         self, method: Method, request: Message, call: Call
@@ -189,10 +187,9 @@ class Dispatcher:
         Whoever sends them on has `stall_seconds` for each, and throws `too_slow` in when it takes
         longer.
         """
-        meter = self._meters[method.path]
         began = time.perf_counter()
-        meter.begin()
-        code = "OK"
+        self._meters[method.path].begin()
+        code, reason = "OK", ""
         try:
             if self._stopping:
                 await asyncio.sleep(REFUSAL_SECONDS)
@@ -204,10 +201,15 @@ class Dispatcher:
                     if self._stopping:
                         raise ShuttingDown()
         except BaseException as error:
-            code, raised = _judged(method, error)
+            code, reason, raised = _judged(method, error)
             raise raised from None
         finally:
-            meter.end(code, time.perf_counter() - began)
+            self._ended(method, code, reason, time.perf_counter() - began)
+
+    def _ended(self, method: Method, code: str, reason: str, seconds: float) -> None:
+        self._meters[method.path].end(code, seconds)
+        if not method.streaming:  # a stream is there to last
+            self._calls.ended(method.path, code, reason, seconds)
 
     def _check(self, method: Method, request: Message, call: Call) -> None:
         """Whether somebody who was admitted may do this, and as often. Raises PROGRAM_NOT_ALLOWED,
@@ -237,11 +239,16 @@ class Dispatcher:
         self._stopping = True
 
 
-def _judged(method: Method, error: BaseException) -> tuple[str, BaseException]:
-    """The code to count a failed call under, and what to raise: its status, or a cancellation."""
-    if isinstance(error, LedgerError):
-        return error.code, StatusError(to_status(error))
+def _judged(method: Method, error: BaseException) -> tuple[str, str, BaseException]:
+    """Code and reason to tell of a failed call, and what to raise: its status, or a cancellation.
+
+    A failure of the ledger's own is logged, and the caller is told the number to find it by.
+    """
     if not isinstance(error, Exception):  # cancelled, or nobody takes more of a stream
-        return "CANCELLED", error
-    log.error("call failed", service=method.service, method=method.name, exc_info=error)
-    return "INTERNAL", StatusError(to_status(Internal()))
+        return "CANCELLED", "", error
+    known = error if isinstance(error, LedgerError) else Internal()
+    status = to_status(known)
+    if isinstance(known, Internal):
+        log.error("call failed", method=method.path, exc_info=error)
+        status = with_call(status, call_id.get())
+    return known.code, known.reason, StatusError(status)

@@ -36,6 +36,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
 from ledger.core.errors import invalid
+from ledger.rpc.calls import HEADER, begin_call
 from ledger.rpc.dispatch import (
     MAX_MESSAGE_BYTES,
     TURNED_AWAY,
@@ -189,11 +190,11 @@ class _Application(ConnectASGIApplication[Dispatcher]):
         elif _is_plain(content_type) and self._dispatcher.turns_away(method):
             await _TURN_AWAY(scope, receive, send)
         elif method.streaming:
-            reader = _Reader(send, self._dispatcher.stall_seconds)
+            reader = _Reader(_numbered(send), self._dispatcher.stall_seconds)
             _reader.set(reader)
             await super().__call__(scope, receive, reader.send)
         else:
-            await super().__call__(scope, receive, send)
+            await super().__call__(scope, receive, _numbered(send))
 
     def _endpoints_of(self, dispatcher: Dispatcher) -> Mapping[str, Any]:
         return {method.path: self._endpoint(dispatcher, method) for method in dispatcher.methods}
@@ -240,6 +241,18 @@ def _certificate_of(scope: Any) -> bytes:
     """The client certificate (PEM) of the TLS extension of ASGI; empty: there is none."""
     shown = scope.get("extensions", {}).get("tls", {}).get("client_cert_chain", ())
     return shown[0].encode() if shown else b""
+
+
+def _numbered(send: Callable[[Any], Awaitable[None]]) -> Callable[[Any], Awaitable[None]]:
+    """Sends the answer to a call that begins here, with the number of that call."""
+    header = (HEADER.encode(), begin_call().encode())
+
+    async def answer(event: Any) -> None:
+        if event["type"] == "http.response.start":
+            event["headers"] = [*event["headers"], header]
+        await send(event)
+
+    return answer
 
 
 def _unimplemented(scope: Any) -> Response:

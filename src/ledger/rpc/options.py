@@ -37,6 +37,8 @@ class ServeOptions:
     stream_limit: int = 1_000
     #: between two looks for what has fallen due; 0: this server does not look
     scheduler_seconds: float = 1.0
+    #: calls that take so long are logged; 0: none is
+    slow_seconds: float = 1.0
     #: between two counts of what members have; 0: this server does not count
     census_seconds: float = 15.0
     #: entries that are verified in a second; 0: this server does not verify
