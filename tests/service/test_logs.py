@@ -19,7 +19,6 @@ import structlog
 
 from ledger import discreet
 from ledger.cli.logging import configure
-from ledger.rpc import calls
 from ledger.rpc.calls import HEADER, CallLog, begin_call, call_id
 from ledger.v1 import points_pb2
 from tests.conftest import RunningServer
@@ -178,7 +177,7 @@ def test_a_failure_on_grpc_has_the_number_of_the_call_in_its_trailers(
 
 def test_slow_calls_are_logged_and_not_all_of_thousands(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr(calls.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("ledger.rpc.calls.time.monotonic", lambda: now[0])
     log = CallLog(slow_seconds=0.5)
     with structlog.testing.capture_logs() as logged:
         log.ended("/S/Quick", "OK", "", 0.4)
