@@ -20,11 +20,13 @@ import structlog
 from ledger import discreet
 from ledger.cli.logging import configure
 from ledger.rpc.calls import HEADER, CallLog, begin_call, call_id
-from ledger.v1 import points_pb2
+from ledger.v1 import member_pb2, points_pb2
 from tests.conftest import RunningServer
 from tests.faults.processes import ServiceProcess, eventually
 from tests.service.client import Failure, GrpcClient, failure_of
+from tests.service.credentials import make_key, token_keys_file
 from tests.service.requests import (
+    PROGRAM,
     adjustment,
     balance,
     batch,
@@ -91,6 +93,13 @@ def be_busy(client: GrpcClient, url: str) -> None:
     failure_of(client.record_purchase, own("d", member_id=BROKEN))
 
 
+def token_of(client: GrpcClient, member_id: str) -> str:
+    """A member's token, as a shop gets it."""
+    request = member_pb2.CreateMemberTokenRequest(program_id=PROGRAM, member_id=member_id)
+    response = member_pb2.CreateMemberTokenResponse
+    return client.call("MemberService/CreateMemberToken", request, response).token
+
+
 def post(url: str, data: bytes) -> str:
     """The number of a call that is refused."""
     headers = {"content-type": "application/json", "authorization": f"Bearer {MARK}-secret"}
@@ -101,8 +110,16 @@ def post(url: str, data: bytes) -> str:
 
 
 @pytest.fixture
-def service(database_url: str, tmp_path: Path) -> Iterator[ServiceProcess]:
+def key(database_url: str) -> str:
+    """An administrator's API key."""
+    return make_key(database_url, "admin", name=f"{MARK} Eve's laptop")
+
+
+@pytest.fixture
+def service(database_url: str, tmp_path: Path, key: str) -> Iterator[ServiceProcess]:
+    token_keys, _ = token_keys_file(tmp_path)
     environment = {
+        "LEDGER_TOKEN_KEYS": str(token_keys),
         # The server trusts whoever comes by its socket, whatever the password.
         "LEDGER_DATABASE_URL": database_url.replace("postgres@", f"postgres:{MARK}-password@"),
         "LEDGER_LOG_FORMAT": "json",
@@ -116,27 +133,36 @@ def service(database_url: str, tmp_path: Path) -> Iterator[ServiceProcess]:
 
 
 def test_nothing_that_is_somebodys_own_is_logged_or_measured(
-    service: ServiceProcess, database_url: str
+    service: ServiceProcess, database_url: str, key: str
 ) -> None:
-    with contextlib.closing(GrpcClient(service.grpc_address)) as client:
+    with contextlib.closing(GrpcClient(service.grpc_address, credential=key)) as client:
         be_busy(client, database_url)
+        token = token_of(client, MEMBERS[0])
         metadata = (("authorization", f"Bearer {MARK}-secret"), ("x-member", MARK))
         with pytest.raises(Failure):
             client.send("BalanceService/GetBalance", b"\xff" + MARK.encode(), metadata=metadata)
+    with contextlib.closing(GrpcClient(service.grpc_address, credential=token)) as member:
+        member.get_balance(balance(MEMBERS[0]))
+        failure_of(member.get_balance, balance(MEMBERS[1]))
+        failure_of(member.record_purchase, own("e"))
     url = f"{service.http_url}/ledger.v1.BalanceService/GetBalance"
     assert len(post(url, b'{"memberId": "%s", "x": ' % MARK.encode())) == 16
     assert post(f"{service.http_url}/{MARK}", b"{}") == ""
     sabotage(database_url, "UPDATE background_work SET due_time = now(), state = ''")
     for event in ("verification found a contradiction", "member can not be settled"):
         service.wait_for_log(event)
-    with urllib.request.urlopen(f"{service.http_url}/metrics", timeout=10) as page:
+    shown = urllib.request.Request(
+        f"{service.http_url}/metrics", headers={"authorization": f"Bearer {key}"}
+    )
+    with urllib.request.urlopen(shown, timeout=10) as page:
         metrics = page.read().decode()
     assert service.terminate() == 0
 
-    assert MARK not in metrics
     lines = service.log_lines()
-    for line in lines:
-        assert MARK not in line, line
+    for secret in (MARK, key, key.split("_")[2], token, token.split(".")[1]):
+        assert secret not in metrics
+        for line in lines:
+            assert secret not in line, line
     logged = [json.loads(line) for line in lines]
     assert all({"event", "level", "timestamp"} <= line.keys() for line in logged)
     events = {line["event"] for line in logged}
@@ -147,8 +173,9 @@ def test_nothing_that_is_somebodys_own_is_logged_or_measured(
     failed = [line["exception"] for line in logged if line["event"] == "command failed"]
     assert any("SQLSTATE P0001" in text and "journal.py" in text for text in failed), failed
     ended = [line for line in logged if line["event"] == "call ended"]
-    assert {line["code"] for line in ended} >= {"NOT_FOUND", "FAILED_PRECONDITION"}
-    assert all(len(line["call"]) == 16 and line["seconds"] > 0 for line in ended)
+    codes = {line["code"] for line in ended}
+    assert codes >= {"NOT_FOUND", "FAILED_PRECONDITION", "PERMISSION_DENIED", "UNAUTHENTICATED"}
+    assert all(len(line["call"]) == 16 and line["seconds"] >= 0 for line in ended)
     assert len({line["call"] for line in ended}) == len(ended)
 
 

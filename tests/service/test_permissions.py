@@ -163,4 +163,4 @@ def test_a_server_does_not_start_with_a_method_that_nobody_has_ruled(
     nothing: Any = None
 
     with pytest.raises(LookupError, match="who may call BalanceService/GetBalance"):
-        Dispatcher(methods, Metrics(), nothing, nothing, nothing)
+        Dispatcher(methods, Metrics(), nothing, nothing, nothing, nothing)
