@@ -24,10 +24,12 @@ from ledger.store.journal import MemberKey
 
 log = structlog.get_logger(__name__)
 
+#: a stream that has nothing else to say says so
+HEARTBEAT_SECONDS = 15.0
+#: a database that does not answer is asked again
+RETRY_SECONDS = 1.0
 #: between two looks for what other processes have committed
 POLL_SECONDS = 0.2
-#: the same while the database does not answer
-_RETRY_SECONDS = 1.0
 #: between two wakings of one stream, at least
 _GAP_SECONDS = 0.2
 
@@ -197,10 +199,10 @@ class Feed:
             try:
                 await self._look()
             except LedgerError:  # the engine has said why
-                pause = _RETRY_SECONDS
+                pause = RETRY_SECONDS
             except Exception:
                 log.exception("feed failed")
-                pause = _RETRY_SECONDS
+                pause = RETRY_SECONDS
             await asyncio.sleep(pause)
 
     async def _look(self) -> None:
@@ -214,11 +216,9 @@ class Feed:
                 followed.wake(list(followed.listeners))
                 continue
             members, latest = changes.get(program_id, ((), 0))
-            followed.wake(members)
             followed.latest = max(followed.latest, latest)
-            # Whoever reads in the order of commits may have to wait for transactions that are open.
-            if members or followed.latest >= before.xmin:
-                followed.wake((None,))
+            if members:
+                followed.wake((*members, None))
         if self._followed:
             self._seen = seen
         if all(followed.latest < seen.xmin for followed in self._followed.values()):

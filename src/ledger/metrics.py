@@ -35,6 +35,13 @@ COMMANDS = (
 )
 OUTCOMES = ("ok", "replayed", "refused", "error")
 PHASES = ("load", "decide", "save", "commit")
+UNAVAILABLE = (
+    "OVERLOADED",
+    "STORAGE_UNAVAILABLE",
+    "COMMIT_UNKNOWN",
+    "SHUTTING_DOWN",
+    "TOO_MANY_STREAMS",
+)
 RETRY_CAUSES = ("conflict", "lock_timeout", "connection", "bisect")
 POOL_STATES = ("in_use", "idle")
 #: what a verification of members may find wrong
@@ -183,6 +190,12 @@ class Metrics:
         self.retries = Counter(
             "ledger_retries", "Transactions run again, by cause", ("cause",), registry=registry
         )
+        self.unavailable = Counter(
+            "ledger_unavailable",
+            "Calls answered UNAVAILABLE, by reason",
+            ("reason",),
+            registry=registry,
+        )
         self.commit_unknown = Counter(
             "ledger_commit_unknown",
             "Commands answered COMMIT_UNKNOWN: the database was lost while committing",
@@ -230,6 +243,8 @@ class Metrics:
             self.batch_seconds.labels(phase)
         for cause in RETRY_CAUSES:
             self.retries.labels(cause)
+        for reason in UNAVAILABLE:
+            self.unavailable.labels(reason)
 
     def _add_gauges(self, registry: CollectorRegistry) -> None:
         """What is there: the same in every process of a service, but for its pool."""

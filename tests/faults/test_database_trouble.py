@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -120,6 +121,10 @@ def test_over_the_wire_a_locked_member_is_unavailable_with_a_time_to_come_back(
         client.record_purchase(purchase(2, member_id="m-2"))
     assert (failure.code, failure.reason) == ("UNAVAILABLE", "STORAGE_UNAVAILABLE")
     assert failure.retry_seconds == 1.0
+    with urllib.request.urlopen(f"http://{server.http_address}/metrics", timeout=5) as page:
+        shown = page.read().decode()
+    assert 'ledger_unavailable_total{reason="STORAGE_UNAVAILABLE"} 1.0' in shown
+    assert 'ledger_unavailable_total{reason="OVERLOADED"} 0.0' in shown
     assert not client.record_purchase(purchase(1, member_id="m-1")).replayed
     client.close()
 

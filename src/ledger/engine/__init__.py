@@ -17,7 +17,6 @@ import msgspec
 import sqlalchemy as sa
 import structlog
 
-from ledger import discreet
 from ledger.core.commands import Command
 from ledger.core.due import settle
 from ledger.core.errors import LedgerError, Overloaded, StorageUnavailable
@@ -162,7 +161,7 @@ class Engine:
         except sa.exc.SQLAlchemyError as error:
             if not is_unavailable(error):
                 raise
-            log.warning("query failed", error=discreet.what(error))
+            log.warning("query failed", error=_text(error))
             raise StorageUnavailable() from error
         finally:
             self._running -= 1
@@ -214,3 +213,8 @@ def balance_at(
     posting = settled(account, program, member_id, instant)
     balance = balance_of(posting.account, instant)
     return msgspec.structs.replace(balance, version=account.version), posting.due_time
+
+
+def _text(error: sa.exc.SQLAlchemyError) -> str:
+    """What the driver says, without the statement and its values."""
+    return str(getattr(error, "orig", error)).strip()

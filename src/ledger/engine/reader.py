@@ -9,7 +9,6 @@ import sqlalchemy as sa
 import structlog
 from psycopg2.extensions import cursor as Cursor
 
-from ledger import discreet
 from ledger.core.errors import Internal, LedgerError, MemberNotFound, StorageUnavailable
 from ledger.metrics import Metrics
 from ledger.store import queries
@@ -37,7 +36,7 @@ class Reader:
             try:
                 found = queries.read_accounts(self._cursor(), keys)
             except (psycopg2.Error, sa.exc.SQLAlchemyError) as error:
-                log.warning("read failed", error=discreet.what(error))
+                log.warning("read failed", error=str(getattr(error, "orig", error)).strip())
                 self.close()
             except Exception:
                 return self._read_halves(keys)

@@ -7,6 +7,7 @@ so that a repeated answer says what the first one said.
 
 from __future__ import annotations
 
+from ledger.core.chain import canonical_form
 from ledger.core.earning import worth
 from ledger.core.explain import describe
 from ledger.core.ids import hold_id, redemption_id
@@ -17,6 +18,7 @@ from ledger.core.rules import Rules
 from ledger.core.status import status_after
 from ledger.rpc.tiers import fill_tier_change, fill_tier_status
 from ledger.rpc.wellknown import fill_timestamp, money, timestamp
+from ledger.store.queries import JournalEntry
 from ledger.v1 import program_pb2, types_pb2
 
 #: the proto numbers of the kinds of entry, by the names that the journal uses
@@ -52,6 +54,19 @@ def entry_message(entry: Entry, program: Program) -> types_pb2.Entry:
     """An entry without its hashes, which a receipt does not need."""
     message = types_pb2.Entry()
     fill_entry(message, entry, program)
+    return message
+
+
+def sealed_message(
+    row: JournalEntry, program: Program, with_canonical: bool = False
+) -> types_pb2.Entry:
+    """An entry with the hashes that tie it to the one before it."""
+    entry = row.stored.entry
+    message = entry_message(entry, program)
+    message.previous_hash = row.previous_hash
+    message.hash = row.stored.hash
+    if with_canonical:
+        message.canonical_form = canonical_form(entry)
     return message
 
 

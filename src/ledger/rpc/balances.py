@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 
 from ledger.core.apply import fold
-from ledger.core.chain import canonical_form
 from ledger.core.errors import EntryNotFound, VersionMismatch, invalid
 from ledger.core.ids import hold_id
 from ledger.core.instants import DAY, format_instant
@@ -15,14 +14,15 @@ from ledger.core.schedule import schedule
 from ledger.core.status import present_status
 from ledger.engine import Engine, balance_at, settled
 from ledger.feed import Feed
-from ledger.rpc.answers import KIND_NUMBERS, balance_message, entry_message
+from ledger.rpc.answers import KIND_NUMBERS, balance_message, sealed_message
 from ledger.rpc.dispatch import Call
+from ledger.rpc.events import stream_events
 from ledger.rpc.fields import Fields, page_position, page_token
-from ledger.rpc.live import watch_balance
 from ledger.rpc.lookup import program_covering
 from ledger.rpc.tiers import fill_tier_status
+from ledger.rpc.watching import watch_balance
 from ledger.rpc.wellknown import timestamp
-from ledger.store.queries import JournalEntry, read_entries, read_journal
+from ledger.store.queries import read_entries, read_journal
 from ledger.v1 import balance_pb2, types_pb2
 
 #: how far into the future a balance can be asked for: 10 years (µs)
@@ -70,6 +70,11 @@ class BalanceService:
     ) -> AsyncGenerator[balance_pb2.WatchBalanceResponse, None]:
         return watch_balance(self._engine, self._feed, request)
 
+    def StreamEvents(
+        self, request: balance_pb2.StreamEventsRequest, call: Call
+    ) -> AsyncGenerator[balance_pb2.StreamEventsResponse, None]:
+        return stream_events(self._engine, self._feed, request)
+
     async def GetTierStatus(
         self, request: balance_pb2.GetTierStatusRequest, call: Call
     ) -> types_pb2.TierStatus:
@@ -87,12 +92,7 @@ class BalanceService:
         fields = _member_fields(request)
         size = fields.page_size(request.page_size)
         fields.text("purchase_id", request.purchase_id)
-        kinds = []
-        for index, kind in enumerate(request.kinds):
-            if kind not in types_pb2.EntryKind.values() or not kind:
-                fields.fault(f"kinds[{index}]", "must be a kind of entry")
-            else:
-                kinds.append(types_pb2.EntryKind.Name(kind).removeprefix("ENTRY_KIND_"))
+        kinds = fields.kinds(request.kinds)
         fields.finish()
         program, _ = await self._engine.read(request.program_id, request.member_id)
         key = (request.program_id, request.member_id)
@@ -111,7 +111,7 @@ class BalanceService:
         program = await program_covering(self._engine, program, (row.stored.entry for row in rows))
         response = balance_pb2.ListEntriesResponse(
             entries=[
-                _sealed_message(row, program, request.include_canonical_form) for row in rows[:size]
+                sealed_message(row, program, request.include_canonical_form) for row in rows[:size]
             ]
         )
         if len(rows) > size:
@@ -135,7 +135,7 @@ class BalanceService:
         if not rows:
             raise EntryNotFound(member_id=request.member_id, sequence=request.sequence)
         program = await program_covering(self._engine, program, [rows[0].stored.entry])
-        return _sealed_message(rows[0], program, request.include_canonical_form)
+        return sealed_message(rows[0], program, request.include_canonical_form)
 
     async def ExplainBalance(
         self, request: balance_pb2.ExplainBalanceRequest, call: Call
@@ -216,14 +216,3 @@ def _member_fields(
     fields.program_id(request.program_id)
     fields.text("member_id", request.member_id, required=True)
     return fields
-
-
-def _sealed_message(row: JournalEntry, program: Program, with_canonical: bool) -> types_pb2.Entry:
-    """An entry with the hashes that tie it to the one before it."""
-    entry = row.stored.entry
-    message = entry_message(entry, program)
-    message.previous_hash = row.previous_hash
-    message.hash = row.stored.hash
-    if with_canonical:
-        message.canonical_form = canonical_form(entry)
-    return message

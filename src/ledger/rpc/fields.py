@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from google.protobuf import duration_pb2, timestamp_pb2
@@ -16,6 +16,7 @@ from ledger.core.errors import InvalidArgument, Violation, invalid
 from ledger.core.instants import EARLIEST, LATEST, SECOND, format_instant
 from ledger.core.model import MAX_POINTS
 from ledger.core.money import CURRENCIES, MAX_AMOUNT, format_minor
+from ledger.v1 import types_pb2
 
 MAX_ID = 128
 MAX_PAGE = 1_000
@@ -108,6 +109,16 @@ class Fields:
             self.fault(field, f"must be from {least // SECOND} to {most // SECOND} seconds")
             return None
         return micros
+
+    def kinds(self, values: Iterable[int]) -> list[str]:
+        """The kinds of entry that a filter names, as the journal calls them."""
+        kinds = []
+        for index, kind in enumerate(values):
+            if kind not in types_pb2.EntryKind.values() or not kind:
+                self.fault(f"kinds[{index}]", "must be a kind of entry")
+            else:
+                kinds.append(types_pb2.EntryKind.Name(kind).removeprefix("ENTRY_KIND_"))
+        return kinds
 
     def points(self, field: str, value: int) -> int:
         """A number of points above 0."""

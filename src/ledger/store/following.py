@@ -2,15 +2,45 @@
 
 Every entry and warning bears the id of its transaction. What a snapshot does not show yet is what
 has a later id, or one of those that were open then; so two looks in a row see everything once.
+
+Who reads in order reads by that id, and only below the oldest transaction that is open: nothing can
+appear there any more. Ids are not quite in the order of commits: a transaction gets its id before
+it waits for a member that another one holds, whose later id then stands on the earlier entry. So a
+transaction is put behind those whose entries its own follow, and a page ends only where nothing in
+it follows anything behind it. Like this there is one order for everybody, whatever the pages.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
+
+from ledger.core.instants import to_instant
+from ledger.core.posting import Warning
+from ledger.store.queries import JournalEntry
+from ledger.store.rows import ENTRY_COLUMNS, entry_of
+
+_WAITING = (
+    "SELECT FROM {} WHERE program_id = %(program)s"
+    " AND xid >= pg_snapshot_xmin(pg_current_snapshot())"
+)
+#: the ids of a table's next transactions that can be read in order
+_IDS = (
+    "SELECT xid FROM {} WHERE program_id = %(program)s AND xid >= %(since)s::xid8"
+    " AND xid < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY xid LIMIT %(limit)s"
+)
+#: the oldest transaction that is open, the last one of a page that becomes full before it, and
+#: whether anything is committed that has to wait for it
+_BOUNDS = (
+    "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, ("
+    "SELECT xid::text::bigint FROM ("
+    f"({_IDS.format('entries')}) UNION ALL ({_IDS.format('expiry_warnings')})"
+    ") AS ids ORDER BY xid OFFSET %(limit)s - 1 LIMIT 1),"
+    f" EXISTS ({_WAITING.format('entries')}) OR EXISTS ({_WAITING.format('expiry_warnings')})"
+)
 
 
 class Snapshot(NamedTuple):
@@ -24,6 +54,32 @@ class Snapshot(NamedTuple):
 
 #: of a program: the members concerned, and the latest transaction
 Changes = tuple[Collection[str], int]
+
+
+class StoredWarning(NamedTuple):
+    """Who is warned of what, and when (µs) that was recorded."""
+
+    member_id: str
+    warning: Warning
+    create_time: int
+
+
+class Page(NamedTuple):
+    """Events of a program in order, and where the next page begins."""
+
+    events: list[JournalEntry | StoredWarning]
+    until: int
+    #: whether the next page has something, too
+    more: bool
+    #: whether something is committed that has to wait for a transaction that is open
+    waiting: bool
+
+
+class _Event(NamedTuple):
+    xid: int
+    #: the transaction of the member's entry before it; 0: there is none, or it is a warning
+    follows: int
+    event: JournalEntry | StoredWarning
 
 
 def read_snapshot(connection: sa.Connection) -> Snapshot:
@@ -76,3 +132,81 @@ def _by_index(connection: sa.Connection) -> Iterator[None]:
     connection.exec_driver_sql("BEGIN READ ONLY; SET LOCAL enable_seqscan = off")
     yield
     connection.exec_driver_sql("COMMIT")
+
+
+def read_events(connection: sa.Connection, program_id: str, since: int, limit: int) -> Page:
+    """The program's events of transactions from an id on: about `limit`, and to the end of one.
+
+    `until` is below `since` when the database does not go as far as that.
+    """
+    with _by_index(connection):
+        values = {"program": program_id, "since": str(since), "limit": limit}
+        horizon, last, waiting = connection.exec_driver_sql(_BOUNDS, values).one()
+        until = end = horizon
+        if last is not None:
+            until = last + 1
+        found = _read_between(connection, program_id, since, until)
+        while True:
+            if held_up := [event.xid for event in found if event.follows >= end]:
+                # What it follows has to wait, so it has to, and what follows it.
+                until = end = min(held_up)
+                found = [event for event in found if event.xid < end]
+            elif (beyond := max((event.follows for event in found), default=0)) >= until:
+                found += _read_between(connection, program_id, until, beyond + 1)
+                until = beyond + 1
+            else:
+                return Page(_in_order(found), until, until < end, waiting)
+
+
+def _read_between(
+    connection: sa.Connection, program_id: str, since: int, until: int
+) -> list[_Event]:
+    """The events of transactions from an id on and below another, by transaction."""
+    place = "e.program_id = %s AND e.xid >= %s::xid8 AND e.xid < %s::xid8"
+    values = (program_id, str(since), str(until))
+    entries = connection.exec_driver_sql(
+        f"SELECT {ENTRY_COLUMNS}, e.xid::text::bigint, coalesce(b.xid::text::bigint, 0),"
+        " coalesce(b.hash, decode(repeat('00', 32), 'hex'))"
+        " FROM entries e LEFT JOIN LATERAL (SELECT hash, xid FROM entries"
+        " WHERE program_id = e.program_id AND member_id = e.member_id"
+        " AND sequence = e.sequence - 1 LIMIT 1) AS b ON true"
+        f" WHERE {place} ORDER BY e.xid, e.member_id, e.sequence",
+        values,
+    )
+    events = [
+        _Event(row[-3], row[-2], JournalEntry(entry_of(row), bytes(row[-1]))) for row in entries
+    ]
+    warnings = connection.exec_driver_sql(
+        "SELECT e.xid::text::bigint, member_id, expire_time, days, points, inactivity, create_time"
+        f" FROM expiry_warnings e WHERE {place}"
+        " ORDER BY e.xid, member_id, expire_time, days, inactivity",
+        values,
+    )
+    return events + [_Event(xid, 0, _warning_of(row)) for xid, *row in warnings]
+
+
+def _warning_of(row: Sequence[Any]) -> StoredWarning:
+    member_id, expire_time, days, points, inactivity, create_time = row
+    warning = Warning(to_instant(expire_time), days, points, inactivity)
+    return StoredWarning(member_id, warning, to_instant(create_time))
+
+
+def _in_order(found: Collection[_Event]) -> list[JournalEntry | StoredWarning]:
+    """The events by transaction, each of these behind those that it follows."""
+    transactions: dict[int, list[_Event]] = {}
+    for event in sorted(found, key=lambda event: event.xid):  # stable: warnings come last
+        transactions.setdefault(event.xid, []).append(event)
+    ordered: list[JournalEntry | StoredWarning] = []
+    placed: set[int] = set()
+
+    def place(xid: int) -> None:
+        placed.add(xid)
+        for event in transactions[xid]:
+            if event.follows in transactions and event.follows not in placed:
+                place(event.follows)
+        ordered.extend(event.event for event in transactions[xid])
+
+    for xid in transactions:
+        if xid not in placed:
+            place(xid)
+    return ordered

@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from ledger.v1 import types_pb2 as ledger_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17ledger/v1/balance.proto\x12\tledger.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15ledger/v1/types.proto\"\x8b\x01\n\x11GetBalanceRequest\x12\x18\n\nprogram_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tmember_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12.\n\nas_of_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bmin_version\x18\x05 \x01(\x03\"]\n\x13WatchBalanceRequest\x12\x18\n\nprogram_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tmember_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x0bmin_version\x18\x03 \x01(\x03\"k\n\x14WatchBalanceResponse\x12#\n\x07\x62\x61lance\x18\x01 \x01(\x0b\x32\x12.ledger.v1.Balance\x12.\n\nas_of_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"I\n\x14GetTierStatusRequest\x12\x18\n\nprogram_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tmember_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"\xc8\x01\n\x12ListEntriesRequest\x12\x18\n\nprogram_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tmember_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\x12#\n\x05kinds\x18\x05 \x03(\x0e\x32\x14.ledger.v1.EntryKind\x12\x13\n\x0bpurchase_id\x18\x06 \x01(\t\x12\x1e\n\x16include_canonical_form\x18\x07 \x01(\x08\"Q\n\x13ListEntriesResponse\x12!\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x10.ledger.v1.Entry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"|\n\x0fGetEntryRequest\x12\x18\n\nprogram_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tmember_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08sequence\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x02\x12\x1e\n\x16include_canonical_form\x18\x04 \x01(\x08\"M\n\x18GetExpiryScheduleRequest\x12\x18\n\nprogram_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tmember_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"\xb7\x03\n\x19GetExpiryScheduleResponse\x12\x38\n\x05items\x18\x01 \x03(\x0b\x32).ledger.v1.GetExpiryScheduleResponse.Item\x12\x1d\n\x15never_expiring_points\x18\x02 \x01(\x03\x12:\n\x16inactivity_expire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1e\n\x11inactivity_points\x18\x04 \x01(\x03H\x00\x88\x01\x01\x12.\n\nas_of_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a\x9e\x01\n\x04Item\x12\x0e\n\x06points\x18\x01 \x01(\x03\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\"\n\x05state\x18\x03 \x01(\x0e\x32\x13.ledger.v1.LotState\x12\x31\n\ractivate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x14\n\x12_inactivity_points\"J\n\x15\x45xplainBalanceRequest\x12\x18\n\nprogram_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tmember_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"\xf4\x03\n\x16\x45xplainBalanceResponse\x12\x39\n\x07origins\x18\x01 \x03(\x0b\x32(.ledger.v1.ExplainBalanceResponse.Origin\x12\x0f\n\x07version\x18\x02 \x01(\x03\x1a\x90\x01\n\x06Source\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\"\n\x04kind\x18\x02 \x01(\x0e\x32\x14.ledger.v1.EntryKind\x12\x0e\n\x06points\x18\x03 \x01(\x03\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04text\x18\x05 \x01(\t\x1a\xfa\x01\n\x06Origin\x12\x0e\n\x06points\x18\x01 \x01(\x03\x12\"\n\x05state\x18\x02 \x01(\x0e\x32\x13.ledger.v1.LotState\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\ractivate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07hold_id\x18\x05 \x01(\t\x12\x39\n\x07sources\x18\x06 \x03(\x0b\x32(.ledger.v1.ExplainBalanceResponse.Source\x12\x0c\n\x04owed\x18\x07 \x01(\x08*i\n\x08LotState\x12\x19\n\x15LOT_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13LOT_STATE_AVAILABLE\x10\x01\x12\x15\n\x11LOT_STATE_PENDING\x10\x02\x12\x12\n\x0eLOT_STATE_HELD\x10\x03\x32\xce\x04\n\x0e\x42\x61lanceService\x12\x43\n\nGetBalance\x12\x1c.ledger.v1.GetBalanceRequest\x1a\x12.ledger.v1.Balance\"\x03\x90\x02\x01\x12L\n\rGetTierStatus\x12\x1f.ledger.v1.GetTierStatusRequest\x1a\x15.ledger.v1.TierStatus\"\x03\x90\x02\x01\x12Q\n\x0bListEntries\x12\x1d.ledger.v1.ListEntriesRequest\x1a\x1e.ledger.v1.ListEntriesResponse\"\x03\x90\x02\x01\x12=\n\x08GetEntry\x12\x1a.ledger.v1.GetEntryRequest\x1a\x10.ledger.v1.Entry\"\x03\x90\x02\x01\x12Z\n\x0e\x45xplainBalance\x12 .ledger.v1.ExplainBalanceRequest\x1a!.ledger.v1.ExplainBalanceResponse\"\x03\x90\x02\x01\x12\x63\n\x11GetExpirySchedule\x12#.ledger.v1.GetExpiryScheduleRequest\x1a$.ledger.v1.GetExpiryScheduleResponse\"\x03\x90\x02\x01\x12V\n\x0cWatchBalance\x12\x1e.ledger.v1.WatchBalanceRequest\x1a\x1f.ledger.v1.WatchBalanceResponse\"\x03\x90\x02\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17ledger/v1/balance.proto\x12\tledger.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15ledger/v1/types.proto\"\x8b\x01\n\x11GetBalanceRequest\x12\x18\n\nprogram_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tmember_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12.\n\nas_of_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bmin_version\x18\x05 \x01(\x03\"]\n\x13WatchBalanceRequest\x12\x18\n\nprogram_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tmember_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x0bmin_version\x18\x03 \x01(\x03\"k\n\x14WatchBalanceResponse\x12#\n\x07\x62\x61lance\x18\x01 \x01(\x0b\x32\x12.ledger.v1.Balance\x12.\n\nas_of_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x8f\x01\n\x13StreamEventsRequest\x12\x18\n\nprogram_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\x12\x10\n\x08\x66rom_now\x18\x03 \x01(\x08\x12#\n\x05kinds\x18\x04 \x03(\x0e\x32\x14.ledger.v1.EntryKind\x12\x17\n\x0f\x65xpiry_warnings\x18\x05 \x01(\x08\"\xca\x01\n\rExpiryWarning\x12\x12\n\nprogram_id\x18\x01 \x01(\t\x12\x11\n\tmember_id\x18\x02 \x01(\t\x12\x0e\n\x06points\x18\x03 \x01(\x03\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x64\x61ys\x18\x05 \x01(\x05\x12\x12\n\ninactivity\x18\x06 \x01(\x08\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x99\x01\n\x14StreamEventsResponse\x12!\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x10.ledger.v1.EntryH\x00\x12\x32\n\x0e\x65xpiry_warning\x18\x02 \x01(\x0b\x32\x18.ledger.v1.ExpiryWarningH\x00\x12\x0e\n\x06\x63ursor\x18\x03 \x01(\t\x12\x11\n\tcaught_up\x18\x04 \x01(\x08\x42\x07\n\x05\x65vent\"I\n\x14GetTierStatusRequest\x12\x18\n\nprogram_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tmember_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"\xc8\x01\n\x12ListEntriesRequest\x12\x18\n\nprogram_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tmember_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\x12#\n\x05kinds\x18\x05 \x03(\x0e\x32\x14.ledger.v1.EntryKind\x12\x13\n\x0bpurchase_id\x18\x06 \x01(\t\x12\x1e\n\x16include_canonical_form\x18\x07 \x01(\x08\"Q\n\x13ListEntriesResponse\x12!\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x10.ledger.v1.Entry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"|\n\x0fGetEntryRequest\x12\x18\n\nprogram_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tmember_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08sequence\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x02\x12\x1e\n\x16include_canonical_form\x18\x04 \x01(\x08\"M\n\x18GetExpiryScheduleRequest\x12\x18\n\nprogram_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tmember_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"\xb7\x03\n\x19GetExpiryScheduleResponse\x12\x38\n\x05items\x18\x01 \x03(\x0b\x32).ledger.v1.GetExpiryScheduleResponse.Item\x12\x1d\n\x15never_expiring_points\x18\x02 \x01(\x03\x12:\n\x16inactivity_expire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1e\n\x11inactivity_points\x18\x04 \x01(\x03H\x00\x88\x01\x01\x12.\n\nas_of_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a\x9e\x01\n\x04Item\x12\x0e\n\x06points\x18\x01 \x01(\x03\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\"\n\x05state\x18\x03 \x01(\x0e\x32\x13.ledger.v1.LotState\x12\x31\n\ractivate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x14\n\x12_inactivity_points\"J\n\x15\x45xplainBalanceRequest\x12\x18\n\nprogram_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tmember_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"\xf4\x03\n\x16\x45xplainBalanceResponse\x12\x39\n\x07origins\x18\x01 \x03(\x0b\x32(.ledger.v1.ExplainBalanceResponse.Origin\x12\x0f\n\x07version\x18\x02 \x01(\x03\x1a\x90\x01\n\x06Source\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\"\n\x04kind\x18\x02 \x01(\x0e\x32\x14.ledger.v1.EntryKind\x12\x0e\n\x06points\x18\x03 \x01(\x03\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04text\x18\x05 \x01(\t\x1a\xfa\x01\n\x06Origin\x12\x0e\n\x06points\x18\x01 \x01(\x03\x12\"\n\x05state\x18\x02 \x01(\x0e\x32\x13.ledger.v1.LotState\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\ractivate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07hold_id\x18\x05 \x01(\t\x12\x39\n\x07sources\x18\x06 \x03(\x0b\x32(.ledger.v1.ExplainBalanceResponse.Source\x12\x0c\n\x04owed\x18\x07 \x01(\x08*i\n\x08LotState\x12\x19\n\x15LOT_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13LOT_STATE_AVAILABLE\x10\x01\x12\x15\n\x11LOT_STATE_PENDING\x10\x02\x12\x12\n\x0eLOT_STATE_HELD\x10\x03\x32\xa6\x05\n\x0e\x42\x61lanceService\x12\x43\n\nGetBalance\x12\x1c.ledger.v1.GetBalanceRequest\x1a\x12.ledger.v1.Balance\"\x03\x90\x02\x01\x12L\n\rGetTierStatus\x12\x1f.ledger.v1.GetTierStatusRequest\x1a\x15.ledger.v1.TierStatus\"\x03\x90\x02\x01\x12Q\n\x0bListEntries\x12\x1d.ledger.v1.ListEntriesRequest\x1a\x1e.ledger.v1.ListEntriesResponse\"\x03\x90\x02\x01\x12=\n\x08GetEntry\x12\x1a.ledger.v1.GetEntryRequest\x1a\x10.ledger.v1.Entry\"\x03\x90\x02\x01\x12Z\n\x0e\x45xplainBalance\x12 .ledger.v1.ExplainBalanceRequest\x1a!.ledger.v1.ExplainBalanceResponse\"\x03\x90\x02\x01\x12\x63\n\x11GetExpirySchedule\x12#.ledger.v1.GetExpiryScheduleRequest\x1a$.ledger.v1.GetExpiryScheduleResponse\"\x03\x90\x02\x01\x12V\n\x0cWatchBalance\x12\x1e.ledger.v1.WatchBalanceRequest\x1a\x1f.ledger.v1.WatchBalanceResponse\"\x03\x90\x02\x01\x30\x01\x12V\n\x0cStreamEvents\x12\x1e.ledger.v1.StreamEventsRequest\x1a\x1f.ledger.v1.StreamEventsResponse\"\x03\x90\x02\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,6 +42,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WATCHBALANCEREQUEST'].fields_by_name['program_id']._serialized_options = b'\342A\001\002'
   _globals['_WATCHBALANCEREQUEST'].fields_by_name['member_id']._loaded_options = None
   _globals['_WATCHBALANCEREQUEST'].fields_by_name['member_id']._serialized_options = b'\342A\001\002'
+  _globals['_STREAMEVENTSREQUEST'].fields_by_name['program_id']._loaded_options = None
+  _globals['_STREAMEVENTSREQUEST'].fields_by_name['program_id']._serialized_options = b'\342A\001\002'
   _globals['_GETTIERSTATUSREQUEST'].fields_by_name['program_id']._loaded_options = None
   _globals['_GETTIERSTATUSREQUEST'].fields_by_name['program_id']._serialized_options = b'\342A\001\002'
   _globals['_GETTIERSTATUSREQUEST'].fields_by_name['member_id']._loaded_options = None
@@ -78,36 +80,44 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BALANCESERVICE'].methods_by_name['GetExpirySchedule']._serialized_options = b'\220\002\001'
   _globals['_BALANCESERVICE'].methods_by_name['WatchBalance']._loaded_options = None
   _globals['_BALANCESERVICE'].methods_by_name['WatchBalance']._serialized_options = b'\220\002\001'
-  _globals['_LOTSTATE']._serialized_start=2060
-  _globals['_LOTSTATE']._serialized_end=2165
+  _globals['_BALANCESERVICE'].methods_by_name['StreamEvents']._loaded_options = None
+  _globals['_BALANCESERVICE'].methods_by_name['StreamEvents']._serialized_options = b'\220\002\001'
+  _globals['_LOTSTATE']._serialized_start=2567
+  _globals['_LOTSTATE']._serialized_end=2672
   _globals['_GETBALANCEREQUEST']._serialized_start=128
   _globals['_GETBALANCEREQUEST']._serialized_end=267
   _globals['_WATCHBALANCEREQUEST']._serialized_start=269
   _globals['_WATCHBALANCEREQUEST']._serialized_end=362
   _globals['_WATCHBALANCERESPONSE']._serialized_start=364
   _globals['_WATCHBALANCERESPONSE']._serialized_end=471
-  _globals['_GETTIERSTATUSREQUEST']._serialized_start=473
-  _globals['_GETTIERSTATUSREQUEST']._serialized_end=546
-  _globals['_LISTENTRIESREQUEST']._serialized_start=549
-  _globals['_LISTENTRIESREQUEST']._serialized_end=749
-  _globals['_LISTENTRIESRESPONSE']._serialized_start=751
-  _globals['_LISTENTRIESRESPONSE']._serialized_end=832
-  _globals['_GETENTRYREQUEST']._serialized_start=834
-  _globals['_GETENTRYREQUEST']._serialized_end=958
-  _globals['_GETEXPIRYSCHEDULEREQUEST']._serialized_start=960
-  _globals['_GETEXPIRYSCHEDULEREQUEST']._serialized_end=1037
-  _globals['_GETEXPIRYSCHEDULERESPONSE']._serialized_start=1040
-  _globals['_GETEXPIRYSCHEDULERESPONSE']._serialized_end=1479
-  _globals['_GETEXPIRYSCHEDULERESPONSE_ITEM']._serialized_start=1299
-  _globals['_GETEXPIRYSCHEDULERESPONSE_ITEM']._serialized_end=1457
-  _globals['_EXPLAINBALANCEREQUEST']._serialized_start=1481
-  _globals['_EXPLAINBALANCEREQUEST']._serialized_end=1555
-  _globals['_EXPLAINBALANCERESPONSE']._serialized_start=1558
-  _globals['_EXPLAINBALANCERESPONSE']._serialized_end=2058
-  _globals['_EXPLAINBALANCERESPONSE_SOURCE']._serialized_start=1661
-  _globals['_EXPLAINBALANCERESPONSE_SOURCE']._serialized_end=1805
-  _globals['_EXPLAINBALANCERESPONSE_ORIGIN']._serialized_start=1808
-  _globals['_EXPLAINBALANCERESPONSE_ORIGIN']._serialized_end=2058
-  _globals['_BALANCESERVICE']._serialized_start=2168
-  _globals['_BALANCESERVICE']._serialized_end=2758
+  _globals['_STREAMEVENTSREQUEST']._serialized_start=474
+  _globals['_STREAMEVENTSREQUEST']._serialized_end=617
+  _globals['_EXPIRYWARNING']._serialized_start=620
+  _globals['_EXPIRYWARNING']._serialized_end=822
+  _globals['_STREAMEVENTSRESPONSE']._serialized_start=825
+  _globals['_STREAMEVENTSRESPONSE']._serialized_end=978
+  _globals['_GETTIERSTATUSREQUEST']._serialized_start=980
+  _globals['_GETTIERSTATUSREQUEST']._serialized_end=1053
+  _globals['_LISTENTRIESREQUEST']._serialized_start=1056
+  _globals['_LISTENTRIESREQUEST']._serialized_end=1256
+  _globals['_LISTENTRIESRESPONSE']._serialized_start=1258
+  _globals['_LISTENTRIESRESPONSE']._serialized_end=1339
+  _globals['_GETENTRYREQUEST']._serialized_start=1341
+  _globals['_GETENTRYREQUEST']._serialized_end=1465
+  _globals['_GETEXPIRYSCHEDULEREQUEST']._serialized_start=1467
+  _globals['_GETEXPIRYSCHEDULEREQUEST']._serialized_end=1544
+  _globals['_GETEXPIRYSCHEDULERESPONSE']._serialized_start=1547
+  _globals['_GETEXPIRYSCHEDULERESPONSE']._serialized_end=1986
+  _globals['_GETEXPIRYSCHEDULERESPONSE_ITEM']._serialized_start=1806
+  _globals['_GETEXPIRYSCHEDULERESPONSE_ITEM']._serialized_end=1964
+  _globals['_EXPLAINBALANCEREQUEST']._serialized_start=1988
+  _globals['_EXPLAINBALANCEREQUEST']._serialized_end=2062
+  _globals['_EXPLAINBALANCERESPONSE']._serialized_start=2065
+  _globals['_EXPLAINBALANCERESPONSE']._serialized_end=2565
+  _globals['_EXPLAINBALANCERESPONSE_SOURCE']._serialized_start=2168
+  _globals['_EXPLAINBALANCERESPONSE_SOURCE']._serialized_end=2312
+  _globals['_EXPLAINBALANCERESPONSE_ORIGIN']._serialized_start=2315
+  _globals['_EXPLAINBALANCERESPONSE_ORIGIN']._serialized_end=2565
+  _globals['_BALANCESERVICE']._serialized_start=2675
+  _globals['_BALANCESERVICE']._serialized_end=3353
 # @@protoc_insertion_point(module_scope)

@@ -53,6 +53,50 @@ class WatchBalanceResponse(_message.Message):
     as_of_time: _timestamp_pb2.Timestamp
     def __init__(self, balance: _Optional[_Union[_types_pb2.Balance, _Mapping]] = ..., as_of_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
+class StreamEventsRequest(_message.Message):
+    __slots__ = ("program_id", "cursor", "from_now", "kinds", "expiry_warnings")
+    PROGRAM_ID_FIELD_NUMBER: _ClassVar[int]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    FROM_NOW_FIELD_NUMBER: _ClassVar[int]
+    KINDS_FIELD_NUMBER: _ClassVar[int]
+    EXPIRY_WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    program_id: str
+    cursor: str
+    from_now: bool
+    kinds: _containers.RepeatedScalarFieldContainer[_types_pb2.EntryKind]
+    expiry_warnings: bool
+    def __init__(self, program_id: _Optional[str] = ..., cursor: _Optional[str] = ..., from_now: _Optional[bool] = ..., kinds: _Optional[_Iterable[_Union[_types_pb2.EntryKind, str]]] = ..., expiry_warnings: _Optional[bool] = ...) -> None: ...
+
+class ExpiryWarning(_message.Message):
+    __slots__ = ("program_id", "member_id", "points", "expire_time", "days", "inactivity", "create_time")
+    PROGRAM_ID_FIELD_NUMBER: _ClassVar[int]
+    MEMBER_ID_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
+    DAYS_FIELD_NUMBER: _ClassVar[int]
+    INACTIVITY_FIELD_NUMBER: _ClassVar[int]
+    CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    program_id: str
+    member_id: str
+    points: int
+    expire_time: _timestamp_pb2.Timestamp
+    days: int
+    inactivity: bool
+    create_time: _timestamp_pb2.Timestamp
+    def __init__(self, program_id: _Optional[str] = ..., member_id: _Optional[str] = ..., points: _Optional[int] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., days: _Optional[int] = ..., inactivity: _Optional[bool] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class StreamEventsResponse(_message.Message):
+    __slots__ = ("entry", "expiry_warning", "cursor", "caught_up")
+    ENTRY_FIELD_NUMBER: _ClassVar[int]
+    EXPIRY_WARNING_FIELD_NUMBER: _ClassVar[int]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    CAUGHT_UP_FIELD_NUMBER: _ClassVar[int]
+    entry: _types_pb2.Entry
+    expiry_warning: ExpiryWarning
+    cursor: str
+    caught_up: bool
+    def __init__(self, entry: _Optional[_Union[_types_pb2.Entry, _Mapping]] = ..., expiry_warning: _Optional[_Union[ExpiryWarning, _Mapping]] = ..., cursor: _Optional[str] = ..., caught_up: _Optional[bool] = ...) -> None: ...
+
 class GetTierStatusRequest(_message.Message):
     __slots__ = ("program_id", "member_id")
     PROGRAM_ID_FIELD_NUMBER: _ClassVar[int]

@@ -75,6 +75,11 @@ class BalanceServiceStub:
                 request_serializer=ledger_dot_v1_dot_balance__pb2.WatchBalanceRequest.SerializeToString,
                 response_deserializer=ledger_dot_v1_dot_balance__pb2.WatchBalanceResponse.FromString,
                 _registered_method=True)
+        self.StreamEvents = channel.unary_stream(
+                '/ledger.v1.BalanceService/StreamEvents',
+                request_serializer=ledger_dot_v1_dot_balance__pb2.StreamEventsRequest.SerializeToString,
+                response_deserializer=ledger_dot_v1_dot_balance__pb2.StreamEventsResponse.FromString,
+                _registered_method=True)
 
 
 class BalanceServiceServicer:
@@ -157,6 +162,29 @@ class BalanceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StreamEvents(self, request, context):
+        """Answers every entry and every expiry warning of a program, from the beginning, from where an
+        earlier stream ended, or from now on, and then each new one as it is committed by whichever
+        server: on this one at once, on others within 0.3 s.
+        Nothing is left out: an event that is committed late takes its place after those that were
+        answered before. They come in an order in which they could have been committed: a member's
+        entries in the order of their sequence, those of one command one after the other. The order is
+        the same for everybody who asks. Each event is answered at least once: who opens the stream
+        again with the last cursor it has dealt with gets what came after it, and an entry is known
+        again by its program, member and sequence.
+        An event can wait for a transaction that is open on the same database server, even in another
+        database, for as long as that is.
+        While nothing happens there is a heartbeat, at least every 20 s; who hears nothing for 45 s
+        should open the stream again. A stream may end at any time with UNAVAILABLE (SHUTTING_DOWN,
+        STORAGE_UNAVAILABLE).
+        Errors: INVALID_ARGUMENT (INVALID_FIELD), NOT_FOUND (PROGRAM_NOT_FOUND), UNAVAILABLE
+        (TOO_MANY_STREAMS: this server has as many as it may), RESOURCE_EXHAUSTED (READER_TOO_SLOW: an
+        event was not taken within 30 s).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_BalanceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -194,6 +222,11 @@ def add_BalanceServiceServicer_to_server(servicer, server):
                     servicer.WatchBalance,
                     request_deserializer=ledger_dot_v1_dot_balance__pb2.WatchBalanceRequest.FromString,
                     response_serializer=ledger_dot_v1_dot_balance__pb2.WatchBalanceResponse.SerializeToString,
+            ),
+            'StreamEvents': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamEvents,
+                    request_deserializer=ledger_dot_v1_dot_balance__pb2.StreamEventsRequest.FromString,
+                    response_serializer=ledger_dot_v1_dot_balance__pb2.StreamEventsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -390,6 +423,33 @@ class BalanceService:
             '/ledger.v1.BalanceService/WatchBalance',
             ledger_dot_v1_dot_balance__pb2.WatchBalanceRequest.SerializeToString,
             ledger_dot_v1_dot_balance__pb2.WatchBalanceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/ledger.v1.BalanceService/StreamEvents',
+            ledger_dot_v1_dot_balance__pb2.StreamEventsRequest.SerializeToString,
+            ledger_dot_v1_dot_balance__pb2.StreamEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,

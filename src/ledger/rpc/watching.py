@@ -1,4 +1,4 @@
-"""The streams of BalanceService: a balance as it changes, a program's events as they come."""
+"""WatchBalance: a member's balance as it changes."""
 
 from __future__ import annotations
 
@@ -10,15 +10,10 @@ from typing import NamedTuple
 from ledger.core.errors import Unavailable, VersionMismatch
 from ledger.core.instants import SECOND
 from ledger.engine import Engine, balance_at
-from ledger.feed import Feed
+from ledger.feed import HEARTBEAT_SECONDS, RETRY_SECONDS, Feed
 from ledger.rpc.answers import balance_message
 from ledger.rpc.fields import Fields
 from ledger.v1 import balance_pb2, types_pb2
-
-#: a stream that has nothing else to say says so
-HEARTBEAT_SECONDS = 15.0
-#: a database that does not answer is asked again
-_RETRY_SECONDS = 1.0
 
 
 class _Look(NamedTuple):
@@ -57,7 +52,7 @@ async def watch_balance(
             except Unavailable:
                 if time.monotonic() - said_at > HEARTBEAT_SECONDS:
                     raise
-                look = look._replace(seconds=_RETRY_SECONDS)
+                look = look._replace(seconds=RETRY_SECONDS)
                 continue
             # A database that has just taken over may lag behind the one before for a moment.
             if look.balance.version >= sent.version and _differ(look.balance, sent):

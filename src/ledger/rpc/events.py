@@ -1,0 +1,158 @@
+"""StreamEvents: what happens in a program, in the order of commits.
+
+A cursor names a transaction and how many events have been passed from there on. Since the order is
+one for everybody, it means the same to every server, for ever.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import AsyncGenerator, Collection, Iterator
+from typing import NamedTuple
+
+from ledger.core.errors import Unavailable, invalid
+from ledger.core.model import Entry
+from ledger.core.program import Program
+from ledger.engine import Engine
+from ledger.feed import HEARTBEAT_SECONDS, POLL_SECONDS, RETRY_SECONDS, Feed
+from ledger.rpc.answers import sealed_message
+from ledger.rpc.fields import Fields
+from ledger.rpc.lookup import program_covering
+from ledger.rpc.wellknown import timestamp
+from ledger.store.following import Page, StoredWarning, read_events, read_snapshot
+from ledger.store.queries import JournalEntry
+from ledger.v1 import balance_pb2
+
+#: events that a stream has in memory, and those of the transaction that the last of them is of
+PAGE = 500
+#: between two looks of one stream for new events, at least
+_GAP_SECONDS = 0.05
+_MAX_CURSOR = 512
+#: ids of transactions are below it
+_MAX_XID = 2**63
+
+
+class _Position(NamedTuple):
+    """Where a stream of events goes on: behind so many events of the transactions from an id on."""
+
+    xid: int
+    passed: int = 0
+
+
+async def stream_events(
+    engine: Engine, feed: Feed, request: balance_pb2.StreamEventsRequest
+) -> AsyncGenerator[balance_pb2.StreamEventsResponse, None]:
+    """The events that the request is for, in order, and heartbeats.
+
+    Raises INVALID_FIELD, TOO_MANY_STREAMS, PROGRAM_NOT_FOUND; later SHUTTING_DOWN, and
+    STORAGE_UNAVAILABLE or OVERLOADED when that lasts.
+    """
+    program_id = request.program_id
+    fields = Fields()
+    fields.program_id(program_id)
+    if request.cursor and request.from_now:
+        fields.fault("from_now", "must not be set together with a cursor")
+    wanted = _Wanted(fields.kinds(request.kinds), request.expiry_warnings)
+    fields.finish()
+    position = _position(request.cursor, program_id)
+    async with feed.listen(program_id, None, _GAP_SECONDS) as listener:
+        program = await engine.program(program_id)
+        if request.from_now:
+            position = _Position((await engine.query(read_snapshot)).xmin)
+        said_at, caught_up = time.monotonic(), False
+        while True:
+            try:
+                page = await engine.query(read_events, program_id, position.xid, PAGE)
+                program = await program_covering(engine, program, _entries(page))
+            except Unavailable:
+                if time.monotonic() - said_at > HEARTBEAT_SECONDS:
+                    raise
+                await listener.wait(RETRY_SECONDS)
+                continue
+            if page.until < position.xid:
+                raise invalid("cursor", "is ahead of this ledger: has its database been set back?")
+            for number in range(position.passed, len(page.events)):
+                if wanted.has(page.events[number]):
+                    cursor = _cursor(program_id, _Position(position.xid, number + 1))
+                    yield _message(page.events[number], program, cursor)
+                    said_at = time.monotonic()
+            if page.until > position.xid:
+                passed = max(0, position.passed - len(page.events))
+                position = _Position(page.until, passed)
+            waited = time.monotonic() - said_at
+            told = not page.more and not page.waiting
+            if waited >= HEARTBEAT_SECONDS or (told and not caught_up):
+                caught_up = told
+                yield balance_pb2.StreamEventsResponse(
+                    cursor=_cursor(program_id, position), caught_up=caught_up
+                )
+                said_at, waited = time.monotonic(), 0.0
+            if not page.more:
+                # Nobody tells when a transaction has ended that others have to wait for.
+                pause = POLL_SECONDS if page.waiting else HEARTBEAT_SECONDS - waited
+                await listener.wait(max(0.001, pause))
+
+
+class _Wanted:
+    """Which events a stream is for: all of them unless some are named."""
+
+    def __init__(self, kinds: Collection[str], warnings: bool) -> None:
+        self._all = not kinds and not warnings
+        self._kinds = frozenset(kinds)
+        self._warnings = warnings
+
+    def has(self, event: JournalEntry | StoredWarning) -> bool:
+        if self._all:
+            return True
+        if isinstance(event, StoredWarning):
+            return self._warnings
+        return event.stored.entry.kind in self._kinds
+
+
+def _entries(page: Page) -> Iterator[Entry]:
+    return (event.stored.entry for event in page.events if isinstance(event, JournalEntry))
+
+
+def _message(
+    event: JournalEntry | StoredWarning, program: Program, cursor: str
+) -> balance_pb2.StreamEventsResponse:
+    message = balance_pb2.StreamEventsResponse(cursor=cursor)
+    if isinstance(event, JournalEntry):
+        message.entry.CopyFrom(sealed_message(event, program))
+        return message
+    shown, warning = message.expiry_warning, event.warning
+    shown.program_id = program.program_id
+    shown.member_id = event.member_id
+    shown.points = warning.points
+    shown.expire_time.CopyFrom(timestamp(warning.expire_time))
+    shown.days = warning.days
+    shown.inactivity = warning.inactivity
+    shown.create_time.CopyFrom(timestamp(event.create_time))
+    return message
+
+
+def _cursor(program_id: str, position: _Position) -> str:
+    text = json.dumps([program_id, *position], separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode()
+
+
+def _position(cursor: str, program_id: str) -> _Position:
+    """Where a cursor goes on; the beginning without one. Raises INVALID_FIELD."""
+    if not cursor:
+        return _Position(0)
+    foreign = "is not a cursor that StreamEvents has answered"
+    try:
+        if len(cursor) > _MAX_CURSOR:
+            raise ValueError
+        made_for, xid, passed = json.loads(base64.urlsafe_b64decode(cursor.encode()))
+    except (ValueError, TypeError, RecursionError):
+        raise invalid("cursor", foreign) from None
+    if type(made_for) is not str or type(xid) is not int or type(passed) is not int:
+        raise invalid("cursor", foreign)
+    if made_for != program_id:
+        raise invalid("cursor", "belongs to another program")
+    if not 0 <= xid < _MAX_XID or not 0 <= passed < _MAX_XID:
+        raise invalid("cursor", foreign)
+    return _Position(xid, passed)
