@@ -98,6 +98,21 @@ constraints: .venv/.installed-dev ## Pin the versions of all dependencies anew
 	@! grep -nE '://|--hash|^-| @ ' build/constraints.txt
 	mv build/constraints.txt constraints.txt
 
+PIN := $(BIN)/uv pip compile --generate-hashes --universal --python-version 3.11 --quiet \
+    --no-header --no-annotate --no-emit-index-url --no-emit-find-links
+
+requirements: .venv/.installed-dev ## Pin what the image holds, with hashes, as constraints.txt says
+	$(PIN) pyproject.toml --constraint constraints.txt --output-file build/requirements.txt
+	echo 'hatchling' | $(PIN) - --constraint constraints.txt --output-file build/requirements-build.txt
+	@! grep -nE '://| @ ' build/requirements*.txt
+	mv build/requirements*.txt deploy/docker/
+
+dashboards: .venv/.installed-dev ## Write the Grafana dashboards
+	$(BIN)/python -m deploy.grafana
+
+prometheusrule: .venv/.installed-dev ## Write the Prometheus rules as Kubernetes' operator takes them
+	$(BIN)/python -m deploy.kubernetes.rules
+
 wheel: .venv/.installed ## Build dist/*.whl
 	$(BIN)/pip wheel --no-deps --wheel-dir dist .
 
@@ -105,7 +120,8 @@ clean: ## Remove what was built and cached (not .ledger, not .venv)
 	rm -rf build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find src tests benchmarks migrations -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help run test test-faults check format proto proto-check proto-lint bench replay-cdnow constraints wheel clean
+.PHONY: help run test test-faults check format proto proto-check proto-lint bench replay-cdnow constraints requirements dashboards \
+    prometheusrule wheel clean
 
 # The environment. The stamps are newer than what was installed from.
 
