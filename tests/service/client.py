@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import ssl
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -48,8 +49,6 @@ class Failure(Exception):
         self.metadata: dict[str, str] = {}
         self.violations: list[tuple[str, str]] = []
         self.retry_seconds: float | None = None
-        #: the number by which the service's log knows the call; empty: not told
-        self.call_id = ""
         for detail in status.details:
             self._read(detail)
 
@@ -57,7 +56,6 @@ class Failure(Exception):
         info = error_details_pb2.ErrorInfo()
         request = error_details_pb2.BadRequest()
         retry = error_details_pb2.RetryInfo()
-        call = error_details_pb2.RequestInfo()
         if detail.Unpack(info):
             self.reason, self.domain = info.reason, info.domain
             self.metadata = dict(info.metadata)
@@ -65,8 +63,6 @@ class Failure(Exception):
             self.violations = [(v.field, v.description) for v in request.field_violations]
         elif detail.Unpack(retry):
             self.retry_seconds = retry.retry_delay.ToNanoseconds() / 1e9
-        elif detail.Unpack(call):
-            self.call_id = call.request_id
 
     @property
     def fields(self) -> list[str]:
@@ -229,7 +225,8 @@ def failure_of(method: Callable[[Q], object], request: Q) -> Failure:
 
 
 class GrpcClient(Client):
-    """Native gRPC. `options` are grpcio channel options; by default there are none."""
+    """Native gRPC. `options` are grpcio channel options; by default there are none. With a `ca`
+    (PEM) it speaks TLS."""
 
     def __init__(
         self,
@@ -237,8 +234,13 @@ class GrpcClient(Client):
         options: list[tuple[str, Any]] | None = None,
         *,
         credential: str = "",
+        ca: bytes | None = None,
     ) -> None:
-        self._channel = grpc.insecure_channel(address, options=options)
+        self._channel = (
+            grpc.insecure_channel(address, options=options)
+            if ca is None
+            else grpc.secure_channel(address, grpc.ssl_channel_credentials(ca), options=options)
+        )
         self._own = [("authorization", f"Bearer {credential}")] if credential else []
 
     def send(
@@ -271,12 +273,21 @@ def status_of(error: Any) -> status_pb2.Status:
 
 
 class HttpClient(Client):
-    """Common to everything on the HTTP port: one connection, kept open."""
+    """Common to everything on the HTTP port: one connection, kept open. With a `ca` (PEM) it
+    speaks TLS."""
 
     content_type = ""
 
-    def __init__(self, address: str, *, credential: str = "") -> None:
-        self._connection = http.client.HTTPConnection(address, timeout=TIMEOUT_SECONDS)
+    def __init__(self, address: str, *, credential: str = "", ca: bytes | None = None) -> None:
+        self._connection = (
+            http.client.HTTPConnection(address, timeout=TIMEOUT_SECONDS)
+            if ca is None
+            else http.client.HTTPSConnection(
+                address,
+                timeout=TIMEOUT_SECONDS,
+                context=ssl.create_default_context(cadata=ca.decode()),
+            )
+        )
         self._own = {"authorization": f"Bearer {credential}"} if credential else {}
 
     def exchange(

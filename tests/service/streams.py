@@ -9,7 +9,7 @@ import http.client
 import json
 import struct
 from collections.abc import Callable, Iterator
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, NamedTuple, Self, TypeVar
 
 import grpc
 from google.protobuf import json_format
@@ -17,6 +17,7 @@ from google.protobuf.message import Message
 
 from ledger.v1 import balance_pb2
 from tests.conftest import RunningServer
+from tests.faults.processes import ServiceProcess
 from tests.service.client import Failure, connect_status, grpc_web_status, status_of
 
 M = TypeVar("M", bound=Message)
@@ -45,14 +46,19 @@ class Stream(Generic[M]):
         self._close()
 
 
-Open = Callable[[RunningServer, str, Message, type[M]], Stream[M]]
+class Addresses(NamedTuple):
+    """Where a server is, host:port."""
+
+    grpc: str
+    http: str
 
 
-def over_grpc(server: RunningServer, method: str, request: Message, response: type[M]) -> Stream[M]:
+Open = Callable[[Addresses, str, Message, type[M]], Stream[M]]
+
+
+def over_grpc(server: Addresses, method: str, request: Message, response: type[M]) -> Stream[M]:
     # A connection of its own: streams that are not read must not share one.
-    channel = grpc.insecure_channel(
-        server.grpc_address, options=[("grpc.use_local_subchannel_pool", 1)]
-    )
+    channel = grpc.insecure_channel(server.grpc, options=[("grpc.use_local_subchannel_pool", 1)])
     begin: Callable[..., Any] = channel.unary_stream(f"/ledger.v1.{method}")
     call = begin(request.SerializeToString(), timeout=3 * TIMEOUT_SECONDS)
 
@@ -67,10 +73,10 @@ def over_grpc(server: RunningServer, method: str, request: Message, response: ty
 
 
 def _frames(
-    server: RunningServer, method: str, content_type: str, data: bytes
+    server: Addresses, method: str, content_type: str, data: bytes
 ) -> tuple[Iterator[tuple[int, bytes]], Callable[[], None]]:
     """The frames of a streamed answer, with their flags."""
-    connection = http.client.HTTPConnection(server.http_address, timeout=TIMEOUT_SECONDS)
+    connection = http.client.HTTPConnection(server.http, timeout=TIMEOUT_SECONDS)
     body = struct.pack(">BI", 0, len(data)) + data
     connection.request("POST", f"/ledger.v1.{method}", body, {"content-type": content_type})
     answer = connection.getresponse()
@@ -85,7 +91,7 @@ def _frames(
 
 
 def _connect(
-    server: RunningServer,
+    server: Addresses,
     method: str,
     content_type: str,
     data: bytes,
@@ -107,22 +113,18 @@ def _connect(
     return Stream(messages(), close)
 
 
-def over_json(server: RunningServer, method: str, request: Message, response: type[M]) -> Stream[M]:
+def over_json(server: Addresses, method: str, request: Message, response: type[M]) -> Stream[M]:
     data = json_format.MessageToJson(request).encode()
     kind = "application/connect+json"
     return _connect(server, method, kind, data, lambda text: json_format.Parse(text, response()))
 
 
-def over_connect(
-    server: RunningServer, method: str, request: Message, response: type[M]
-) -> Stream[M]:
+def over_connect(server: Addresses, method: str, request: Message, response: type[M]) -> Stream[M]:
     data, kind = request.SerializeToString(), "application/connect+proto"
     return _connect(server, method, kind, data, response.FromString)
 
 
-def over_grpc_web(
-    server: RunningServer, method: str, request: Message, response: type[M]
-) -> Stream[M]:
+def over_grpc_web(server: Addresses, method: str, request: Message, response: type[M]) -> Stream[M]:
     data, kind = request.SerializeToString(), "application/grpc-web+proto"
     frames, close = _frames(server, method, kind, data)
 
@@ -148,9 +150,25 @@ TRANSPORTS: dict[str, Open[Any]] = {
 }
 
 
+def of_server(server: RunningServer | ServiceProcess) -> Addresses:
+    if isinstance(server, RunningServer):
+        return Addresses(server.grpc_address, server.http_address)
+    return Addresses(server.grpc_address, server.http_url.removeprefix("http://"))
+
+
 def watch(
-    server: RunningServer, request: balance_pb2.WatchBalanceRequest, transport: str = "grpc"
+    server: RunningServer | ServiceProcess,
+    request: balance_pb2.WatchBalanceRequest,
+    transport: str = "grpc",
 ) -> Stream[balance_pb2.WatchBalanceResponse]:
-    open_stream = TRANSPORTS[transport]
-    response = balance_pb2.WatchBalanceResponse
-    return open_stream(server, "BalanceService/WatchBalance", request, response)
+    open_stream, method = TRANSPORTS[transport], "BalanceService/WatchBalance"
+    return open_stream(of_server(server), method, request, balance_pb2.WatchBalanceResponse)
+
+
+def events(
+    server: RunningServer | ServiceProcess,
+    request: balance_pb2.StreamEventsRequest,
+    transport: str = "grpc",
+) -> Stream[balance_pb2.StreamEventsResponse]:
+    open_stream, method = TRANSPORTS[transport], "BalanceService/StreamEvents"
+    return open_stream(of_server(server), method, request, balance_pb2.StreamEventsResponse)

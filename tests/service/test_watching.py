@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ledger.rpc import live
+from ledger.rpc import watching as watching_service
 from ledger.v1 import balance_pb2, types_pb2
 from tests.conftest import RunningServer, running_server
 from tests.service.client import Failure, GrpcClient
@@ -210,7 +210,7 @@ def test_the_clock_of_a_sandbox_is_watched_too(
 def test_a_heartbeat_says_that_nothing_has_changed(
     server: RunningServer, grpc_client: GrpcClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live, "HEARTBEAT_SECONDS", 0.4)
+    monkeypatch.setattr(watching_service, "HEARTBEAT_SECONDS", 0.4)
     open_program(grpc_client)
     with watch(server, watching()) as stream:
         first = next(stream)
