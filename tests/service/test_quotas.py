@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 import time
 import urllib.request
 
@@ -15,6 +19,7 @@ from ledger.v1 import points_pb2, program_pb2
 from tests.conftest import running_server
 from tests.service.client import Client, failure_of
 from tests.service.conftest import TRANSPORTS, client_of
+from tests.service.credentials import METHODS, ask, bearer, make_key, reasons
 from tests.service.requests import balance, batch, open_program, purchase
 
 LIST = program_pb2.ListProgramsRequest()
@@ -103,3 +108,28 @@ def test_a_caller_who_asks_too_often_is_told_when_to_come_again(
         page = urllib.request.urlopen(f"http://{running.http_address}/metrics", timeout=5)
         assert "ledger_quota_refusals_total 2.0" in page.read().decode()
         client.close()
+
+
+def test_a_key_may_have_a_quota_of_its_own(database_url: str) -> None:
+    command = [sys.executable, "-m", "ledger", "keys", "create", "web", "--role", "admin"]
+    made = subprocess.run(
+        [*command, "--all-programs", "--quota", "2", "--json"],
+        env={**os.environ, "LEDGER_DATABASE_URL": database_url},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert made.returncode == 0, made.stderr
+    told = json.loads(made.stdout)
+    assert told["quotaPerSecond"] == 2
+    slow, other = told["apiKey"], make_key(database_url, "admin")
+    with running_server(database_url, quota_per_second=1_000, development=False) as running:
+
+        def said(key: str, transport: str) -> str:
+            method = METHODS["ProgramService/ListPrograms"]
+            return reasons(ask(running, transport, method, LIST, bearer(key)))
+
+        told_so = [said(slow, TRANSPORTS[number % 2]) for number in range(12)]
+        assert told_so[:4] == ["OK"] * 4
+        assert {"OK", "QUOTA_EXCEEDED"} == set(told_so)
+        assert {said(other, transport) for transport in TRANSPORTS} == {"OK"}

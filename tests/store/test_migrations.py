@@ -222,7 +222,7 @@ def test_a_schema_behind_is_refused_saying_what_to_do(empty_url: str) -> None:
 
 def test_an_older_schema_is_behind(owner: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(migration, "head_revision", lambda: "9999")
-    with pytest.raises(SchemaBehind, match="has schema 0006, this program needs 9999"):
+    with pytest.raises(SchemaBehind, match="has schema 0007, this program needs 9999"):
         require_current(owner)
 
 

@@ -51,6 +51,18 @@ def create(
             help="After so long (90d, 12h) or at a time (2027-06-30, UTC). Default: never.",
         ),
     ] = "",
+    quota: Annotated[
+        int | None,
+        typer.Option(
+            "--quota",
+            metavar="N",
+            min=0,
+            max=1_000_000,
+            help="Calls that it may make in a second; 0: any number. Default: as the server says "
+            "of everybody (LEDGER_QUOTA_PER_SECOND).",
+            show_default=False,
+        ),
+    ] = None,
     to: Annotated[
         Path | None,
         typer.Option(
@@ -96,6 +108,7 @@ def create(
                 programs=None if all_programs else programs,
                 now=now,
                 expire_time=expire_time,
+                quota_per_second=quota,
             )
             write(secret)
     if missing:
@@ -378,6 +391,7 @@ def _as_dict(key: ApiKey, now: int) -> dict[str, Any]:
         "createTime": time(key.create_time),
         "expireTime": time(key.expire_time),
         "revokeTime": time(key.revoke_time),
+        "quotaPerSecond": key.quota_per_second,
     }
 
 

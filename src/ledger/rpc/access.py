@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from hashlib import sha256
@@ -204,12 +205,18 @@ class Access:
             raise CredentialInvalid()
         if key.revoke_time is not None:
             raise CredentialRevoked()
-        if key.expire_time is None:
-            return Principal(key.actor, key.role, key.programs)
-        if key.expire_time <= time.time() * SECOND:
-            raise CredentialExpired(expire_time=format_instant(key.expire_time))
-        ends = key.expire_time / SECOND
-        return Principal(key.actor, key.role, key.programs, expire_time=ends)
+        ends = math.inf
+        if key.expire_time is not None:
+            if key.expire_time <= time.time() * SECOND:
+                raise CredentialExpired(expire_time=format_instant(key.expire_time))
+            ends = key.expire_time / SECOND
+        return Principal(
+            key.actor,
+            key.role,
+            key.programs,
+            expire_time=ends,
+            quota_per_second=key.quota_per_second,
+        )
 
     async def _look_again(self) -> None:
         """Look at once, together with everybody else who wants that, but not too often."""

@@ -45,6 +45,8 @@ class ApiKey:
     create_time: int
     expire_time: int | None
     revoke_time: int | None
+    #: calls in a second; 0: any number; None: as everybody
+    quota_per_second: int | None = None
 
     @property
     def actor(self) -> str:
@@ -75,6 +77,7 @@ def create_key(
     programs: Sequence[str] | None,
     now: int,
     expire_time: int | None,
+    quota_per_second: int | None = None,
 ) -> tuple[ApiKey, str]:
     """A new key, kept, and the text that its owner needs: nobody can tell it again."""
     key_id = "".join(secrets.choice(_ID_ALPHABET) for _ in range(_ID_LENGTH))
@@ -88,6 +91,7 @@ def create_key(
         create_time=now,
         expire_time=expire_time,
         revoke_time=None,
+        quota_per_second=quota_per_second,
     )
     connection.execute(
         sa.insert(api_keys),
@@ -99,6 +103,7 @@ def create_key(
             "secret_hash": key.secret_hash,
             "create_time": to_datetime(now),
             "expire_time": None if expire_time is None else to_datetime(expire_time),
+            "quota_per_second": quota_per_second,
         },
     )
     return key, f"{PREFIX}{key_id}_{secret}"
@@ -147,4 +152,5 @@ def _key_of(row: sa.Row[Any]) -> ApiKey:
         create_time=to_instant(row.create_time),
         expire_time=optional_instant(row.expire_time),
         revoke_time=optional_instant(row.revoke_time),
+        quota_per_second=row.quota_per_second,
     )

@@ -343,8 +343,11 @@ api_keys = Table(
     Column("expire_time", Instant),
     #: When it was revoked; null: it was not.
     Column("revoke_time", Instant),
+    #: Calls that it may make in a second; 0: any number; null: as the server says of everybody.
+    Column("quota_per_second", Integer),
     PrimaryKeyConstraint("key_id", name="api_keys_pkey"),
     CheckConstraint("octet_length(secret_hash) = 32", name="api_keys_secret_hash_check"),
+    CheckConstraint("quota_per_second >= 0", name="api_keys_quota_per_second_check"),
 )
 
 #: Tables whose rows are never changed nor deleted, whoever asks.
