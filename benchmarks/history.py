@@ -88,8 +88,8 @@ def fill(url: str, program_id: str, shop: Shop, purchases: int, *, exactly: bool
     try:
         connection.autocommit = True
         with connection.cursor() as cursor:
-            # A ledger that has grown by and by was vacuumed long ago; one that was just written would
-            # be in the middle of that.
+            # A ledger that has grown by and by was vacuumed long ago; one that was just written
+            # would be in the middle of that.
             cursor.execute("VACUUM (ANALYZE) entries, purchases, accounts")
             cursor.execute("CHECKPOINT")
     finally:
