@@ -226,6 +226,10 @@ class PostgresProxy:
             query=query,
         ).render_as_string(hide_password=False)
 
+    def redirect(self, upstream: str) -> None:
+        """Lead new connections to another server, under the same address."""
+        self._upstream = make_url(upstream)
+
     @property
     def connections_open(self) -> int:
         """Connections that are open now."""

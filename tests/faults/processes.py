@@ -277,15 +277,16 @@ def paused_backend(url: str, pid: int) -> Iterator[None]:
             os.kill(pid, signal.SIGCONT)
 
 
-def wait_until_accepting(url: str, timeout_seconds: float = 30.0) -> None:
-    """Return when the database accepts connections and writes; raises TimeoutError."""
+def wait_until_accepting(url: str, timeout_seconds: float = 30.0, *, writable: bool = True) -> None:
+    """Return when the database accepts connections and (unless not `writable`) writes; raises
+    TimeoutError."""
 
     def accepting() -> bool:
         try:
             with contextlib.closing(connect(url)) as connection, connection.cursor() as cursor:
                 cursor.execute("SELECT NOT pg_is_in_recovery()")
                 (accepts,) = cursor.fetchone() or (False,)
-                return bool(accepts)
+                return bool(accepts) or not writable
         except psycopg2.OperationalError:
             return False
 
@@ -294,37 +295,57 @@ def wait_until_accepting(url: str, timeout_seconds: float = 30.0) -> None:
 
 class PrivatePostgres:
     """A PostgreSQL server that only one test uses, so that it may be killed. See
-    `private_postgres`. Its postmaster is a child of the test."""
+    `private_postgres`. Its postmaster is a child of the test.
 
-    def __init__(self, directory: Path) -> None:
+    It has the `settings` while it runs. With `initialize` false its data directory is somebody
+    else's to fill, before it is started.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        settings: Mapping[str, str] | None = None,
+        initialize: bool = True,
+    ) -> None:
+        self.data = directory / "data"
+        self.settings = {"listen_addresses": "", **(settings or {})}
         self._binaries = binaries(MAJOR_VERSION)
-        self._data = directory / "data"
         self._log = directory / "log"
         self._postmaster: subprocess.Popen[bytes] | None = None
+        self.data.mkdir(mode=0o700)
         account = server_account()
-        self._data.mkdir(mode=0o700)
         if account:
-            os.chown(self._data, account["user"], account["group"])
-        subprocess.run(
-            [
-                self._binaries / "initdb",
+            os.chown(self.data, account["user"], account["group"])
+        if initialize:
+            self.run(
+                "initdb",
                 *("--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "-U", "postgres"),
-                *("-D", self._data),
-            ],
-            check=True,
-            capture_output=True,
-            cwd="/",
-            **account,
-        )
+                *("-D", str(self.data)),
+            )
 
-    def start(self) -> None:
-        """Start the server, and return when it has recovered and accepts connections."""
+    def run(self, program: str, *arguments: str) -> None:
+        """Run one of PostgreSQL's programs, as the user that the server runs as."""
+        done = subprocess.run(
+            [self._binaries / program, *arguments],
+            capture_output=True,
+            text=True,
+            cwd="/",
+            **server_account(),
+        )
+        assert done.returncode == 0, f"{program}: {done.stderr}"
+
+    def start(self, *, writable: bool = True) -> None:
+        """Start the server, and return when it has recovered and accepts connections; one that
+        stays a standby is not `writable`."""
         assert self._postmaster is None, "it is running"
-        options = ("-c", "listen_addresses=", "-k", str(self._data))
+        options = ["-k", str(self.data)]
+        for name, value in self.settings.items():
+            options += ["-c", f"{name}={value}"]
         with self._log.open("ab") as log:
             self._postmaster = subprocess.Popen(
                 as_server_account(
-                    [str(self._binaries / "postgres"), "-D", str(self._data), *options]
+                    [str(self._binaries / "postgres"), "-D", str(self.data), *options]
                 ),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -332,13 +353,14 @@ class PrivatePostgres:
                 cwd="/",
             )
         try:
-            wait_until_accepting(self.url())
+            wait_until_accepting(self.url(), writable=writable)
         except TimeoutError as error:
             raise TimeoutError(f"{error}:\n{self._log.read_text(errors='replace')}") from None
 
     def url(self, database: str = "postgres") -> str:
         """The SQLAlchemy-style URL of a database, by Unix socket, as superuser."""
-        return f"postgresql+psycopg2://postgres@/{database}?host={self._data}"
+        port = self.settings.get("port", "5432")
+        return f"postgresql+psycopg2://postgres@/{database}?host={self.data}&port={port}"
 
     def create_database(self, name: str) -> str:
         """The URL of a new, empty database."""
@@ -350,6 +372,10 @@ class PrivatePostgres:
     def postmaster_pid(self) -> int:
         """Process id of the running postmaster; another one after `kill` and `start`."""
         return self._running().pid
+
+    def owns(self, pid: int) -> bool:
+        """Whether it is one of this server's processes."""
+        return pid in (self.postmaster_pid, *_children(self.postmaster_pid))
 
     def kill(self) -> None:
         """SIGKILL the whole server, as a crash of its machine; the data directory stays.
@@ -380,20 +406,27 @@ class PrivatePostgres:
 
 
 @contextlib.contextmanager
-def private_postgres() -> Iterator[PrivatePostgres]:
-    """A new server in a directory of its own, stopped and deleted afterwards."""
+def private_directory() -> Iterator[Path]:
+    """A short path that other users can reach, deleted afterwards."""
     # Unix socket paths must be short; and the server may run as another user, who must get in.
     directory = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
     directory.chmod(0o755)
     try:
-        server = PrivatePostgres(directory)
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def private_postgres(**settings: str) -> Iterator[PrivatePostgres]:
+    """A new server in a directory of its own, stopped and deleted afterwards."""
+    with private_directory() as directory:
+        server = PrivatePostgres(directory, settings=settings)
         try:
             server.start()
             yield server
         finally:
             server.stop()
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _check_backend(url: str, pid: int) -> None:
