@@ -1,4 +1,7 @@
-"""Runs the migrations on the connection that `ledger migrate` hands over, in one transaction."""
+"""Runs the migrations on the connection that `ledger migrate` hands over, each in a transaction.
+
+That connection waits for a lock only shortly, and `ledger migrate` tries again.
+"""
 
 from alembic import context
 from sqlalchemy import Connection
@@ -7,8 +10,6 @@ connection = context.config.attributes.get("connection")
 if context.is_offline_mode() or not isinstance(connection, Connection):
     raise RuntimeError("migrations run through `ledger migrate`, which connects and locks")
 
-context.configure(connection=connection)
+context.configure(connection=connection, transaction_per_migration=True)
 with context.begin_transaction():
-    # Waiting for a table lock would make every caller of a serving ledger queue behind the wait.
-    connection.exec_driver_sql("SET LOCAL lock_timeout = '2s'")
     context.run_migrations()

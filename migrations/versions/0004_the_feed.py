@@ -4,22 +4,17 @@ An index on (program_id, xid) serves both who looks for what is new and who read
 journal from its beginning.
 """
 
-from alembic import op
+from ledger.store.online import create_index
 
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
 depends_on = None
 
-# The journal is read once for it, and takes no entries meanwhile.
-INDEXES = """
-CREATE INDEX entries_xid_idx ON entries (program_id, xid);
-CREATE INDEX expiry_warnings_xid_idx ON expiry_warnings (program_id, xid);
-"""
-
 
 def upgrade() -> None:
-    op.execute(INDEXES)
+    create_index("entries_xid_idx", "entries (program_id, xid)")
+    create_index("expiry_warnings_xid_idx", "expiry_warnings (program_id, xid)")
 
 
 def downgrade() -> None:

@@ -4,7 +4,9 @@ The migrations themselves are in `migrations/`. Imports Alembic, and `ledger.sto
 """
 
 import logging
+import random
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,9 +27,12 @@ MIGRATOR_LOCK = 0x6C6564676572
 ALEMBIC = threading.Lock()
 """Alembic's context is one for the whole process."""
 
-#: A migration may take long; waiting for another migrator may not. Locks on tables have a bound
-#: of their own, in the migrations.
-MIGRATOR_SETTINGS = {"statement_timeout": "0", "lock_timeout": "60s", "TimeZone": "UTC"}
+#: A migration may take long; waiting for a lock may not: whoever wants the table meanwhile queues
+#: behind the wait. So it is short, and tried again.
+MIGRATOR_SETTINGS = {"statement_timeout": "0", "lock_timeout": "500ms", "TimeZone": "UTC"}
+
+#: for locks, and for another migrator
+PATIENCE_SECONDS = 60.0
 
 
 class SchemaBehind(DatabaseUnusable):
@@ -44,6 +49,10 @@ class MigrationRefused(DatabaseUnusable):
     """The schema can not be brought up to date; nothing was changed."""
 
 
+#: what somebody else's lock makes of a migration, and a moment later may not
+_IN_THE_WAY = (psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected)
+
+
 @dataclass(frozen=True)
 class MigrationResult:
     """What a migration did; both revisions are equal if there was nothing to do."""
@@ -54,7 +63,9 @@ class MigrationResult:
 
 
 def migrate(url: str) -> MigrationResult:
-    """Brings the schema to this program's, in one transaction; waits for another migrator.
+    """Brings the schema to this program's, while others use it; waits for another migrator.
+
+    Each revision is a transaction of its own. One that can not have a lock is tried again.
 
     Raises DatabaseUnusable if the database can not be reached, and MigrationRefused if the user
     may not do what is needed, a lock could not be had, or the schema is newer than this program.
@@ -104,7 +115,8 @@ def require_current(engine: Engine) -> None:
 
 
 def _migrate(connection: Connection) -> MigrationResult:
-    connection.exec_driver_sql("SELECT pg_advisory_lock(%s)", (MIGRATOR_LOCK,))
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    _lock(connection, deadline)
     before = current_revision(connection)
     connection.commit()
     if before is not None and not _known(before):
@@ -115,9 +127,32 @@ def _migrate(connection: Connection) -> MigrationResult:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     config = _config()
     config.attributes["connection"] = connection
-    with ALEMBIC:
-        command.upgrade(config, "head")
-    return MigrationResult(before, head_revision())
+    while True:
+        try:
+            with ALEMBIC:
+                command.upgrade(config, "head")
+            return MigrationResult(before, head_revision())
+        except DBAPIError as error:
+            connection.rollback()
+            if not isinstance(error.orig, _IN_THE_WAY) or time.monotonic() > deadline:
+                raise
+        time.sleep(random.uniform(0.5, 1.5))
+
+
+def _lock(connection: Connection, deadline: float) -> None:
+    """Be the only migrator of this database until the connection is closed.
+
+    Asked again and again rather than waited for: an index that is built meanwhile would wait for
+    the end of the transaction that waits. Raises MigrationRefused.
+    """
+    while True:
+        taken = connection.exec_driver_sql("SELECT pg_try_advisory_lock(%s)", (MIGRATOR_LOCK,))
+        if taken.scalar_one():
+            return
+        connection.commit()
+        if time.monotonic() > deadline:
+            raise MigrationRefused("somebody else is migrating this database: try again later")
+        time.sleep(0.1)
 
 
 def _config() -> Config:
@@ -144,7 +179,7 @@ def _known(revision: str) -> bool:
 def _refusal(error: DBAPIError) -> MigrationRefused | None:
     """The refusal to raise for what the operator has to solve; None for anything else."""
     original = error.orig
-    if isinstance(original, psycopg2.errors.LockNotAvailable):
+    if isinstance(original, _IN_THE_WAY):
         return MigrationRefused("a lock could not be had in time: is the database busy? Try again")
     if isinstance(original, psycopg2.errors.InsufficientPrivilege):
         primary, hint = original.diag.message_primary, original.diag.message_hint
