@@ -29,6 +29,8 @@ BONUS_POINTS = 50
 #: refusals of members that are known are remembered, so they are known from the beginning
 MEMBERS = [f"m-{number}" for number in range(40)]
 _RECONNECT = [
+    # for an address of several servers
+    ("grpc.service_config", '{"loadBalancingConfig": [{"round_robin": {}}]}'),
     ("grpc.initial_reconnect_backoff_ms", 50),
     ("grpc.min_reconnect_backoff_ms", 50),
     ("grpc.max_reconnect_backoff_ms", 250),
@@ -127,6 +129,12 @@ class Load:
         """Return when so many more writes were answered with OK; raises TimeoutError."""
         until = len(self.receipts) + count
         eventually(f"{count} more answers", lambda: len(self.receipts) >= until, timeout_seconds)
+
+    def write(self, client: GrpcClient, write: Write, chance: random.Random) -> None:
+        """Send one write more, as one of the clients would."""
+        with self._lock:
+            self.sent[write.member_id, write.request_id] = write
+        self._send(client, write, chance)
 
     # -- writing ---------------------------------------------------------------------------------
 

@@ -100,6 +100,7 @@ def test_a_backup_is_restored_to_a_point_in_time(tmp_path: Path) -> None:
                 backup = copy_of(first, directory / "second", {}, "--wal-method", "none")
                 stack.callback(backup.stop)
                 load.wait_for_answers(100)
+                answered = set(load.receipts)
                 moment = now_of(url)
                 load.wait_for_answers(100)
             archive_everything(first, archive)
@@ -111,6 +112,7 @@ def test_a_backup_is_restored_to_a_point_in_time(tmp_path: Path) -> None:
         second = restored(backup, archive, moment)
         restored_url = second.url("shop")
         assert entries(restored_url) == before
+        assert answered <= {(member, request) for member, _, request, _ in before}
         assert len(before) < len(after)
         checked = verify_by_command(restored_url)
         assert checked.returncode == 0, checked.stdout
@@ -118,7 +120,8 @@ def test_a_backup_is_restored_to_a_point_in_time(tmp_path: Path) -> None:
         again = {**address, "LEDGER_DATABASE_URL": restored_url}
         with ServiceProcess(again, log) as service:
             service.start()
-            load.first_answers.clear()  # what was lost on purpose is answered for a first time again
+            # What was lost on purpose is answered for a first time again.
+            load.first_answers.clear()
             load.receipts.clear()
             load.refusals.clear()
             load.settle()

@@ -192,7 +192,8 @@ def test_two_workers_find_what_one_finds(ledger: str) -> None:
 
 #: what migration 0003, and those after it, bring
 BEFORE_SUBJECTS = """
-DROP TABLE background_work;
+DROP TABLE api_keys, background_work;
+DROP FUNCTION refuse_change_of_key;
 DROP INDEX entries_xid_idx;
 DROP VIEW holds;
 DROP TABLE rewards_stock, expiry_warnings;
