@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo
@@ -56,11 +56,14 @@ def is_loopback(host: str) -> bool:
 
 def _listening(address: str, known: ValidationInfo) -> str:
     host, _ = split_address(address)
-    if not is_loopback(host) and known.data.get("tls_certificate") is None:
+    private = known.data.get("tls_certificate") or known.data.get("behind_tls_proxy")
+    if not private and not is_loopback(host):
         raise ValueError(
-            f"{host} can be reached from other machines, so that credentials would travel where "
-            "others can read them. Without LEDGER_TLS_CERTIFICATE only loopback addresses are "
-            "allowed, such as 127.0.0.1 or localhost"
+            f"{host} can be reached from other machines, and whoever is in between could read "
+            "credentials and what is known of members. It takes LEDGER_TLS_CERTIFICATE and "
+            "LEDGER_TLS_KEY or, where a proxy speaks TLS and nobody gets past it, "
+            "LEDGER_BEHIND_TLS_PROXY=true. Without them only loopback addresses are allowed, such "
+            "as 127.0.0.1 or localhost"
         )
     return address
 
@@ -125,13 +128,22 @@ def _origin_as_sent(text: str) -> str:
     return f"{parts.scheme}://{host}{suffix}"
 
 
-def _certificate_has_key(key: Path | None, known: ValidationInfo) -> Path | None:
-    given = known.data.get("tls_certificate")
-    if given is not None and key is None:
-        raise ValueError("must name the file of the key that LEDGER_TLS_CERTIFICATE is for")
-    if given is None and key is not None and "tls_certificate" in known.data:
-        raise ValueError("is of no use without LEDGER_TLS_CERTIFICATE")
-    return key
+def _beside(other: str, *, always: bool = False) -> AfterValidator:
+    """A file that is of use with another one only and, if so said, which that one takes."""
+
+    def check(file: Path | None, known: ValidationInfo) -> Path | None:
+        given = known.data.get(other)
+        if always and given is not None and file is None:
+            raise ValueError(f"must be given together with LEDGER_{other.upper()}")
+        if file is not None and given is None and other in known.data:
+            raise ValueError(f"is of no use without LEDGER_{other.upper()}")
+        return file
+
+    return AfterValidator(check)
+
+
+#: no file, which is looked at all the same
+_CHECKED: Any = Field(default=None, validate_default=True)
 
 
 class Settings(BaseSettings):
@@ -146,10 +158,14 @@ class Settings(BaseSettings):
     data_dir: Path = Path(".ledger")
     #: PEM files; both or neither: then both ports speak TLS
     tls_certificate: Path | None = None
-    tls_key: Annotated[Path | None, AfterValidator(_certificate_has_key)] = Field(
-        default=None, validate_default=True
-    )
-    #: loopback only without TLS
+    tls_key: Annotated[Path | None, _beside("tls_certificate", always=True)] = _CHECKED
+    #: PEM: the CAs of client certificates, which make principals by the names in the other file
+    tls_client_ca: Annotated[Path | None, _beside("tls_certificate")] = None
+    tls_client_names: Annotated[Path | None, _beside("tls_client_ca", always=True)] = _CHECKED
+    #: CRLs, or serial numbers, of client certificates that are good no more
+    tls_revoked: Annotated[Path | None, _beside("tls_client_ca")] = None
+    #: a proxy in front of this server speaks TLS, and nobody gets past it
+    behind_tls_proxy: bool = False
     grpc_address: Annotated[str, AfterValidator(_listening)] = "127.0.0.1:50051"
     http_address: Annotated[str, AfterValidator(_listening)] = "127.0.0.1:8080"
     #: origins, such as https://shop.example, whose pages may call the HTTP port
@@ -168,6 +184,8 @@ class Settings(BaseSettings):
     stream_limit: int = Field(default=1_000, ge=0, le=100_000)
     #: between two looks for what has fallen due; 0: other servers look
     scheduler_seconds: float = Field(default=1.0, ge=0, le=3600)
+    #: calls that take so long are logged; 0: none is
+    slow_seconds: float = Field(default=1.0, ge=0, le=3600)
     #: between two counts of what members have; 0: other servers count
     census_seconds: float = Field(default=15.0, ge=0, le=3600)
     #: entries that are verified in the background in a second; 0: other servers verify
@@ -186,10 +204,11 @@ class Settings(BaseSettings):
     @property
     def development(self) -> bool:
         """Whether every caller is an administrator as long as nobody was ever given a credential:
-        never where somebody else can reach the server."""
+        never where somebody else can reach the server, by itself or by way of a proxy."""
         hosts = (split_address(each)[0] for each in (self.grpc_address, self.http_address))
-        wanted = self.require_credentials or self.token_keys is not None
-        return not wanted and all(is_loopback(host) for host in hosts)
+        files = (self.token_keys, self.tls_client_ca)
+        wanted = self.require_credentials or any(file is not None for file in files)
+        return not (wanted or self.behind_tls_proxy) and all(is_loopback(host) for host in hosts)
 
 
 def load(flags: Mapping[str, object]) -> Settings:

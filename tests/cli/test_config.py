@@ -69,12 +69,44 @@ def test_loopback_addresses_are_served(address: str) -> None:
 @pytest.mark.parametrize("address", ["0.0.0.0:1", "[::]:1", "10.0.0.1:1", "example.com:1"])
 def test_other_addresses_are_served_with_tls_only(address: str, tmp_path: Path) -> None:
     for name in ("grpc_address", "http_address"):
-        with pytest.raises(config.SettingsInvalid, match="others can read them") as caught:
+        with pytest.raises(config.SettingsInvalid, match="could read credentials") as caught:
             config.load({name: address})
         assert [field for field, _ in caught.value.faults] == [f"--{name.replace('_', '-')}"]
 
     tls = {"tls_certificate": tmp_path / "certificate", "tls_key": tmp_path / "key"}
     assert config.load({"grpc_address": address, **tls}).grpc_address == address
+    behind = config.load({"grpc_address": address, "behind_tls_proxy": True})
+    assert (behind.grpc_address, behind.development) == (address, False)
+
+
+@pytest.mark.parametrize(
+    ("given", "faults"),
+    [
+        ({"tls_key": "k"}, {"--tls-key": "no use without LEDGER_TLS_CERTIFICATE"}),
+        ({"tls_certificate": "c"}, {"LEDGER_TLS_KEY": "together with LEDGER_TLS_CERTIFICATE"}),
+        (
+            {"tls_client_ca": "a", "tls_client_names": "n"},
+            {"--tls-client-ca": "no use without LEDGER_TLS_CERTIFICATE"},
+        ),
+        (
+            {"tls_certificate": "c", "tls_key": "k", "tls_client_ca": "a"},
+            {"LEDGER_TLS_CLIENT_NAMES": "together with LEDGER_TLS_CLIENT_CA"},
+        ),
+        (
+            {"tls_client_names": "n", "tls_revoked": "r"},
+            {
+                "--tls-client-names": "no use without LEDGER_TLS_CLIENT_CA",
+                "--tls-revoked": "no use without LEDGER_TLS_CLIENT_CA",
+            },
+        ),
+    ],
+)
+def test_files_of_tls_are_given_together(given: dict[str, str], faults: dict[str, str]) -> None:
+    with pytest.raises(config.SettingsInvalid) as caught:
+        config.load(given)
+    told = dict(caught.value.faults)
+    assert set(told) == set(faults)
+    assert all(says in told[name] for name, says in faults.items())
 
 
 @pytest.mark.parametrize(
@@ -84,6 +116,15 @@ def test_other_addresses_are_served_with_tls_only(address: str, tmp_path: Path) 
         ({"grpc_address": "localhost:1", "http_address": "[::1]:2"}, True),
         ({"require_credentials": True}, False),
         ({"token_keys": "keys.json"}, False),
+        ({"behind_tls_proxy": True}, False),
+        ({"tls_certificate": "c", "tls_key": "k"}, True),
+        (
+            {
+                **{"tls_certificate": "c", "tls_key": "k"},
+                **{"tls_client_ca": "a", "tls_client_names": "n"},
+            },
+            False,
+        ),
         ({"grpc_address": "0.0.0.0:1", "tls_certificate": "c", "tls_key": "k"}, False),
         ({"http_address": "ledger.example:1", "tls_certificate": "c", "tls_key": "k"}, False),
     ],

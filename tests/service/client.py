@@ -49,6 +49,8 @@ class Failure(Exception):
         self.metadata: dict[str, str] = {}
         self.violations: list[tuple[str, str]] = []
         self.retry_seconds: float | None = None
+        #: the number by which the service's log knows the call; empty: not told
+        self.call_id = ""
         for detail in status.details:
             self._read(detail)
 
@@ -56,6 +58,7 @@ class Failure(Exception):
         info = error_details_pb2.ErrorInfo()
         request = error_details_pb2.BadRequest()
         retry = error_details_pb2.RetryInfo()
+        call = error_details_pb2.RequestInfo()
         if detail.Unpack(info):
             self.reason, self.domain = info.reason, info.domain
             self.metadata = dict(info.metadata)
@@ -63,6 +66,8 @@ class Failure(Exception):
             self.violations = [(v.field, v.description) for v in request.field_violations]
         elif detail.Unpack(retry):
             self.retry_seconds = retry.retry_delay.ToNanoseconds() / 1e9
+        elif detail.Unpack(call):
+            self.call_id = call.request_id
 
     @property
     def fields(self) -> list[str]:

@@ -14,6 +14,7 @@ import pytest
 from ledger.core.errors import QuotaExceeded
 from ledger.metrics import Metrics
 from ledger.rpc import quotas
+from ledger.rpc.principals import Principal
 from ledger.rpc.quotas import Quotas
 from ledger.v1 import points_pb2, program_pb2
 from tests.conftest import running_server
@@ -22,6 +23,7 @@ from tests.service.conftest import TRANSPORTS, client_of
 from tests.service.credentials import METHODS, ask, bearer, make_key, reasons
 from tests.service.requests import balance, batch, open_program, purchase
 
+TILL, SHOP = Principal("key:till-7/x", "till"), Principal("key:web/y", "shop")
 LIST = program_pb2.ListProgramsRequest()
 
 
@@ -35,20 +37,20 @@ def test_a_bucket_fills_with_time(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, metrics = Clock(monkeypatch), Metrics()
     spent = Quotas(10, metrics)
     for _ in range(20):
-        spent.spend("till", LIST)
+        spent.spend(TILL, LIST)
     with pytest.raises(QuotaExceeded) as refused:
-        spent.spend("till", LIST)
+        spent.spend(TILL, LIST)
     assert refused.value.retry_after == pytest.approx(0.1)
     assert refused.value.metadata == {"per_second": "10"}
     assert refused.value.code == "RESOURCE_EXHAUSTED"
-    spent.spend("shop", LIST)
+    spent.spend(SHOP, LIST)
     clock.now += 0.1
-    spent.spend("till", LIST)
+    spent.spend(TILL, LIST)
     clock.now += 3_600
     for _ in range(20):
-        spent.spend("till", LIST)
+        spent.spend(TILL, LIST)
     with pytest.raises(QuotaExceeded):
-        spent.spend("till", LIST)
+        spent.spend(TILL, LIST)
     assert metrics.registry.get_sample_value("ledger_quota_refusals_total") == 2
 
 
@@ -58,16 +60,30 @@ def test_a_batch_costs_each_of_its_items_and_is_paid_for_afterwards(
     clock = Clock(monkeypatch)
     spent = Quotas(10, Metrics())
     items = points_pb2.BatchWriteRequest(items=[points_pb2.BatchWriteItem()] * 100)
-    spent.spend("till", items)
+    spent.spend(TILL, items)
     with pytest.raises(QuotaExceeded) as refused:
-        spent.spend("till", LIST)
+        spent.spend(TILL, LIST)
     assert refused.value.retry_after == pytest.approx(8.1)
     clock.now += 8
     with pytest.raises(QuotaExceeded) as refused:
-        spent.spend("till", items)
+        spent.spend(TILL, items)
     assert refused.value.retry_after == pytest.approx(0.1)
     clock.now += 0.1
-    spent.spend("till", items)
+    spent.spend(TILL, items)
+
+
+def test_a_principal_may_have_a_quota_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    Clock(monkeypatch)
+    spent = Quotas(1, Metrics())
+    fast = Principal("key:fast/z", "shop", quota_per_second=5)
+    free = Principal("key:free/z", "shop", quota_per_second=0)
+    for _ in range(10):
+        spent.spend(fast, LIST)
+    for _ in range(100):
+        spent.spend(free, LIST)
+    with pytest.raises(QuotaExceeded) as refused:
+        spent.spend(fast, LIST)
+    assert refused.value.metadata == {"per_second": "5"}
 
 
 def test_buckets_that_are_full_again_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +91,7 @@ def test_buckets_that_are_full_again_are_forgotten(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(quotas, "_MANY", 10)
     spent = Quotas(1, Metrics())
     for number in range(1_000):
-        spent.spend(f"member-{number}", LIST)
+        spent.spend(Principal(f"member-{number}", "member"), LIST)
         clock.now += 0.5
         assert len(spent._buckets) <= 11
 
@@ -83,7 +99,7 @@ def test_buckets_that_are_full_again_are_forgotten(monkeypatch: pytest.MonkeyPat
 def test_without_a_quota_nothing_is_counted() -> None:
     spent = Quotas(0, Metrics())
     for _ in range(10_000):
-        spent.spend("till", LIST)
+        spent.spend(TILL, LIST)
     assert not spent._buckets
 
 

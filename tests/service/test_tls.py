@@ -294,3 +294,12 @@ def test_a_demo_is_not_served_by_tls(files: Files) -> None:
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 2
     assert "ledger program apply" in ended.stderr
+
+
+def test_without_tls_only_this_machine_is_served() -> None:
+    command = [sys.executable, "-m", "ledger", "serve", "--grpc-address", "0.0.0.0:0"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 2
+    told = " ".join(ended.stderr.split())
+    assert "0.0.0.0 can be reached from other machines" in told
+    assert "LEDGER_BEHIND_TLS_PROXY" in told

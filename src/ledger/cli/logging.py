@@ -1,22 +1,27 @@
 """Logging of a server: structlog to stderr, as lines for people or as JSON for machines.
 
-What libraries log with the standard logging module comes out in the same form.
+What libraries log with the standard logging module comes out in the same form. No line carries a
+member, a receipt, a request id or a secret: errors go without their texts.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
-from typing import Literal
+from typing import Any, Literal
 
 import structlog
+
+from ledger import discreet
+from ledger.rpc.calls import call_id
 
 
 def configure(log_format: Literal["console", "json"], level: str) -> None:
     """Set up logging for this process. Level: debug, info, warning or error."""
     number = logging.getLevelNamesMapping()[level.upper()]
     shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
+        _add_call,
+        _without_texts,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.stdlib.ExtraAdder(),
@@ -24,22 +29,12 @@ def configure(log_format: Literal["console", "json"], level: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
     ]
-    # Tracebacks go without the values of variables: those are members, requests and secrets, and
-    # showing them takes seconds.
     renderers: list[structlog.typing.Processor]
     if log_format == "json":
-        without_values = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
-        renderers = [
-            structlog.processors.ExceptionRenderer(without_values),
-            structlog.processors.JSONRenderer(),
-        ]
+        renderers = [structlog.processors.JSONRenderer()]
     else:
         colors = sys.stderr.isatty() and not _no_color()
-        renderers = [
-            structlog.dev.ConsoleRenderer(
-                colors=colors, pad_event_to=0, exception_formatter=structlog.dev.plain_traceback
-            )
-        ]
+        renderers = [structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=0)]
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -60,12 +55,33 @@ def configure(log_format: Literal["console", "json"], level: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(number)
-    # Libraries tell their own story only when somebody is looking for a fault.
+    # What libraries tell at lower levels is of their own concern, or of every statement and value.
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "alembic", "sqlalchemy", "asyncio"):
         logger = logging.getLogger(name)
         logger.handlers = []
         logger.propagate = True
-        logger.setLevel(number if number <= logging.DEBUG else max(number, logging.WARNING))
+        logger.setLevel(max(number, logging.WARNING))
+
+
+def _add_call(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Say which call it is about."""
+    if call := call_id.get():
+        event["call"] = call
+    return event
+
+
+def _without_texts(
+    _: Any, __: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Tell an error without its text, which may hold members, requests and secrets."""
+    error = event.pop("exc_info", None)
+    if error is True:
+        error = sys.exc_info()
+    if isinstance(error, tuple):
+        error = error[1]
+    if isinstance(error, BaseException):
+        event["exception"] = "".join(discreet.lines(error)).rstrip()
+    return event
 
 
 def _no_color() -> bool:

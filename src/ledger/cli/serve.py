@@ -84,6 +84,49 @@ def serve(
             show_default=False,
         ),
     ] = None,
+    tls_client_ca: Annotated[
+        Path | None,
+        typer.Option(
+            "--tls-client-ca",
+            metavar="FILE",
+            help="Recognise terminals by certificates of these CAs (PEM). On the gRPC port "
+            "everybody then needs one. Default: LEDGER_TLS_CLIENT_CA, else nobody does.",
+            rich_help_panel="Who may call",
+            show_default=False,
+        ),
+    ] = None,
+    tls_client_names: Annotated[
+        Path | None,
+        typer.Option(
+            "--tls-client-names",
+            metavar="FILE",
+            help="Which names of client certificates may call, as which role, for which programs "
+            "(YAML). Default: LEDGER_TLS_CLIENT_NAMES.",
+            rich_help_panel="Who may call",
+            show_default=False,
+        ),
+    ] = None,
+    tls_revoked: Annotated[
+        Path | None,
+        typer.Option(
+            "--tls-revoked",
+            metavar="FILE",
+            help="Client certificates that are good no more: a CRL, or serial numbers, one a line. "
+            "Default: LEDGER_TLS_REVOKED, else none.",
+            rich_help_panel="Who may call",
+            show_default=False,
+        ),
+    ] = None,
+    behind_tls_proxy: Annotated[
+        bool | None,
+        typer.Option(
+            "--behind-tls-proxy",
+            help="Listen on any address without TLS: a proxy speaks it, and nobody gets past that "
+            "proxy. Default: LEDGER_BEHIND_TLS_PROXY, else only on loopback addresses.",
+            rich_help_panel="Who may call",
+            show_default=False,
+        ),
+    ] = None,
     quota_per_second: Annotated[
         float | None,
         typer.Option(
@@ -109,6 +152,15 @@ def serve(
             "--log-level",
             metavar="LEVEL",
             help="debug, info, warning or error. Default: LEDGER_LOG_LEVEL, else info.",
+            rich_help_panel="Operation",
+        ),
+    ] = None,
+    slow_seconds: Annotated[
+        float | None,
+        typer.Option(
+            "--slow-seconds",
+            metavar="N",
+            help="Log calls that take so long; 0: none. Default: LEDGER_SLOW_SECONDS, else 1.",
             rich_help_panel="Operation",
         ),
     ] = None,
@@ -248,9 +300,14 @@ def serve(
         data_dir=data_dir,
         tls_certificate=tls_certificate,
         tls_key=tls_key,
+        tls_client_ca=tls_client_ca,
+        tls_client_names=tls_client_names,
+        tls_revoked=tls_revoked,
+        behind_tls_proxy=behind_tls_proxy,
         quota_per_second=quota_per_second,
         log_format="json" if json and log_format is None else log_format,
         log_level=log_level,
+        slow_seconds=slow_seconds,
         queue_limit=queue_limit,
         batch_limit=batch_limit,
         stream_limit=stream_limit,
@@ -291,6 +348,7 @@ def _serve(chosen: Settings, url: str, on_ready: OnReady) -> None:
         batch_limit=chosen.batch_limit,
         stream_limit=chosen.stream_limit,
         scheduler_seconds=chosen.scheduler_seconds,
+        slow_seconds=chosen.slow_seconds,
         census_seconds=chosen.census_seconds,
         verify_rate=chosen.verify_rate,
         allow_unsafe_database=chosen.allow_unsafe_database,
@@ -330,13 +388,18 @@ def _tls(chosen: Settings) -> TlsOptions | None:
     if chosen.tls_certificate is None or chosen.tls_key is None:
         return None
     from ledger.cli.failure import CommandFailed
-    from ledger.metrics import Metrics
     from ledger.rpc.renewed import FilesUnusable
-    from ledger.rpc.tls import read_material
+    from ledger.rpc.tls_files import check_files
 
-    options = TlsOptions(chosen.tls_certificate.absolute(), chosen.tls_key.absolute())
+    options = TlsOptions(
+        chosen.tls_certificate,
+        chosen.tls_key,
+        chosen.tls_client_ca,
+        chosen.tls_client_names,
+        chosen.tls_revoked,
+    )
     try:
-        read_material(options, Metrics())
+        check_files(options)
     except FilesUnusable as error:
         raise CommandFailed(str(error), reason="TLS_UNUSABLE") from None
     return options

@@ -122,13 +122,15 @@ def error_of(status: status_pb2.Status) -> LedgerError:
     retry_after_seconds = 0.0
     for detail in status.details:
         info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
-        retry = error_details_pb2.RetryInfo()
+        retry, call = error_details_pb2.RetryInfo(), error_details_pb2.RequestInfo()
         if detail.Unpack(info):
             reason, metadata = info.reason, dict(info.metadata)
         elif detail.Unpack(bad):
             violations = [(fault.field, fault.description) for fault in bad.field_violations]
         elif detail.Unpack(retry):
             retry_after_seconds = retry.retry_delay.ToTimedelta().total_seconds()
+        elif detail.Unpack(call):  # by which the ledger's log knows it
+            metadata["call"] = call.request_id
     return _KINDS.get(code, ServerFailed)(
         status.message,
         code=code,

@@ -86,6 +86,11 @@ class CredentialRevoked(Unauthenticated):
     template = "the credential has been revoked"
 
 
+class CertificateNotListed(Unauthenticated):
+    reason = "CERTIFICATE_NOT_LISTED"
+    template = "no caller goes by a name of the client certificate, and no other credential came"
+
+
 class PermissionDenied(LedgerError):
     """Answered before anything is looked up, so that it is the same whatever there is."""
 

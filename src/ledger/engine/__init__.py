@@ -17,6 +17,7 @@ import msgspec
 import sqlalchemy as sa
 import structlog
 
+from ledger import discreet
 from ledger.core.commands import Command
 from ledger.core.due import settle
 from ledger.core.errors import LedgerError, Overloaded, StorageUnavailable
@@ -161,7 +162,7 @@ class Engine:
         except sa.exc.SQLAlchemyError as error:
             if not is_unavailable(error):
                 raise
-            log.warning("query failed", error=_text(error))
+            log.warning("query failed", error=discreet.what(error))
             raise StorageUnavailable() from error
         finally:
             self._running -= 1
@@ -213,8 +214,3 @@ def balance_at(
     posting = settled(account, program, member_id, instant)
     balance = balance_of(posting.account, instant)
     return msgspec.structs.replace(balance, version=account.version), posting.due_time
-
-
-def _text(error: sa.exc.SQLAlchemyError) -> str:
-    """What the driver says, without the statement and its values."""
-    return str(getattr(error, "orig", error)).strip()

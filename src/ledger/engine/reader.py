@@ -9,6 +9,7 @@ import sqlalchemy as sa
 import structlog
 from psycopg2.extensions import cursor as Cursor
 
+from ledger import discreet
 from ledger.core.errors import Internal, LedgerError, MemberNotFound, StorageUnavailable
 from ledger.metrics import Metrics
 from ledger.store import queries
@@ -36,7 +37,7 @@ class Reader:
             try:
                 found = queries.read_accounts(self._cursor(), keys)
             except (psycopg2.Error, sa.exc.SQLAlchemyError) as error:
-                log.warning("read failed", error=str(getattr(error, "orig", error)).strip())
+                log.warning("read failed", error=discreet.what(error))
                 self.close()
             except Exception:
                 return self._read_halves(keys)

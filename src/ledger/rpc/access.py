@@ -9,9 +9,8 @@ administrator `developer`, if whoever started the server allows that, which `led
 loopback addresses only. Keys are never deleted, so a ledger that has had a credential asks for one
 ever after; and a server that sees the first one while it runs asks from then on.
 
-**Other kinds of credentials.** Whatever recognises a caller in another way (a certificate, say)
-makes a `Principal` of it and hands it to `Dispatcher.admit` beside the header; a credential in the
-header goes over it. Whoever configures that starts without `development`.
+**Client certificates.** `Terminals` makes a principal of one. A credential in the header goes over
+it, unless the certificate is good no more. Whoever configures them starts without `development`.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 import structlog
@@ -48,6 +47,9 @@ from ledger.rpc.principals import DEVELOPER, Principal
 from ledger.rpc.tokens import Tokens
 from ledger.store.api_keys import ApiKey, looks_like_key, parts_of, read_keys, read_mark
 from ledger.v1 import points_pb2
+
+if TYPE_CHECKING:
+    from ledger.rpc.terminals import Terminals
 
 log = structlog.get_logger(__name__)
 
@@ -80,9 +82,11 @@ class Access:
         *,
         development: bool,
         token_keys: Path | None,
+        terminals: Terminals | None = None,
     ) -> None:
         self._query = query
         self._development = development
+        self._terminals = terminals
         self._tokens = None if token_keys is None else Tokens(token_keys, metrics)
         self._keys: Mapping[str, ApiKey] = {}
         self._mark: tuple[Any, ...] | None = None
@@ -112,20 +116,21 @@ class Access:
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
 
-    async def authenticate(
-        self, authorization: str | None, otherwise: Principal | None = None
-    ) -> Principal:
-        """Who sent this header; without one, who was recognised `otherwise`.
+    async def authenticate(self, authorization: str | None, certificate: bytes = b"") -> Principal:
+        """Who sent this header or, without one, who has shown this client certificate (PEM).
 
-        Raises CREDENTIAL_MISSING, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED, CREDENTIAL_REVOKED;
-        STORAGE_UNAVAILABLE when the database has not been heard of for too long.
+        Raises CREDENTIAL_MISSING, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED, CREDENTIAL_REVOKED,
+        CERTIFICATE_NOT_LISTED; STORAGE_UNAVAILABLE when the database has not been heard of for too
+        long.
         """
         if self._development:
             return DEVELOPER
+        if certificate and self._terminals is not None:
+            if not authorization:
+                return self._terminals.recognise(certificate)
+            self._terminals.require_good(certificate)
         if not authorization:
-            if otherwise is None:
-                raise CredentialMissing()
-            return otherwise
+            raise CredentialMissing()
         if authorization[: len(_SCHEME)].lower() != _SCHEME:
             raise CredentialInvalid()
         return await self._recognise(authorization[len(_SCHEME) :])

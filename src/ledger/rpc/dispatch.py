@@ -30,10 +30,11 @@ from ledger.core.errors import (
 )
 from ledger.metrics import Metrics
 from ledger.rpc.access import Access
+from ledger.rpc.calls import CallLog, call_id
 from ledger.rpc.permissions import TABLE, check_metrics, check_role, check_scope
 from ledger.rpc.principals import Principal
 from ledger.rpc.quotas import Quotas
-from ledger.rpc.status import to_status
+from ledger.rpc.status import to_status, with_call
 
 log = structlog.get_logger(__name__)
 
@@ -127,12 +128,14 @@ class Dispatcher:
         access: Access,
         quotas: Quotas,
         overloaded: Callable[[bool], bool],
+        calls: CallLog,
     ) -> None:
         unruled = [method.rule for method in methods if method.rule not in TABLE]
         if unruled:
             raise LookupError(f"nobody has said who may call {', '.join(unruled)}")
         self.methods = methods
         self.access = access
+        self._calls = calls
         #: for the reader of a stream to take one message
         self.stall_seconds = STALL_SECONDS
         self._quotas = quotas
@@ -146,37 +149,32 @@ class Dispatcher:
         }
 
     async def admit(
-        self, method: Method, authorization: str | None, otherwise: Principal | None = None
+        self, method: Method, authorization: str | None, certificate: bytes = b""
     ) -> Principal:
         """Who calls a method that their role may call: by the `authorization` of the metadata or
-        headers, or as the transport has recognised them `otherwise`. Raises StatusError."""
+        headers, or the `certificate` (PEM) that TLS was spoken with. Raises StatusError."""
         try:
-            principal = await self.access.authenticate(authorization, otherwise)
+            principal = await self.access.authenticate(authorization, certificate)
             check_role(principal, method.rule)
             return principal
-        except LedgerError as error:
-            refusal = error
-        except Exception:
-            log.exception("caller can not be admitted")
-            refusal = Internal()
-        meter = self._meters[method.path]
-        meter.begin()
-        meter.end(refusal.code, 0.0)
-        raise StatusError(to_status(refusal))
+        except Exception as error:
+            self._meters[method.path].begin()
+            code, reason, raised = _judged(method, error)
+            self._ended(method, code, reason, 0.0)
+            raise raised from None
 
-    async def admit_to_metrics(self, authorization: str | None) -> None:
+    async def admit_to_metrics(self, authorization: str | None, certificate: bytes) -> None:
         """Let somebody see the metrics, which tell of every program. Raises StatusError."""
         try:
-            check_metrics(await self.access.authenticate(authorization))
+            check_metrics(await self.access.authenticate(authorization, certificate))
         except LedgerError as error:
             raise StatusError(to_status(error)) from None
 
     async def run(self, method: Method, request: Message, call: Call) -> Message:
         """The response of one call. Raises StatusError, and nothing else but a cancellation."""
-        meter = self._meters[method.path]
         began = time.perf_counter()
-        meter.begin()
-        code = "OK"
+        self._meters[method.path].begin()
+        code, reason = "OK", ""
         try:
             if self._stopping:
                 await asyncio.sleep(REFUSAL_SECONDS)
@@ -185,10 +183,10 @@ class Dispatcher:
             response: Message = await method.call(request, call)
             return response
         except BaseException as error:
-            code, raised = self._judged(method, error)
+            code, reason, raised = _judged(method, error)
             raise raised from None
         finally:
-            meter.end(code, time.perf_counter() - began)
+            self._ended(method, code, reason, time.perf_counter() - began)
 
     async def stream(
         self, method: Method, request: Message, call: Call
@@ -198,10 +196,9 @@ class Dispatcher:
         Whoever sends them on has `stall_seconds` for each, and throws `too_slow` in when it takes
         longer.
         """
-        meter = self._meters[method.path]
         began = time.perf_counter()
-        meter.begin()
-        code = "OK"
+        self._meters[method.path].begin()
+        code, reason = "OK", ""
         try:
             if self._stopping:
                 await asyncio.sleep(REFUSAL_SECONDS)
@@ -213,16 +210,23 @@ class Dispatcher:
                     if self._stopping:
                         raise ShuttingDown()
         except BaseException as error:
-            code, raised = self._judged(method, error)
+            code, reason, raised = _judged(method, error)
             raise raised from None
         finally:
-            meter.end(code, time.perf_counter() - began)
+            self._ended(method, code, reason, time.perf_counter() - began)
+
+    def _ended(self, method: Method, code: str, reason: str, seconds: float) -> None:
+        self._meters[method.path].end(code, seconds)
+        if code == Unavailable.code:
+            self._unavailable.labels(reason).inc()
+        if not method.streaming:  # a stream is there to last
+            self._calls.ended(method.path, code, reason, seconds)
 
     def _check(self, method: Method, request: Message, call: Call) -> None:
         """Whether somebody who was admitted may do this, and as often. Raises PROGRAM_NOT_ALLOWED,
         MEMBER_NOT_ALLOWED, QUOTA_EXCEEDED."""
         check_scope(call.principal, method.rule, request)
-        self._quotas.spend(call.actor, request)
+        self._quotas.spend(call.principal, request)
 
     def too_slow(self) -> ReaderTooSlow:
         """What ends a stream whose reader takes longer than it may."""
@@ -246,14 +250,17 @@ class Dispatcher:
         """Answer every new call, and the next message of every stream, with SHUTTING_DOWN."""
         self._stopping = True
 
-    def _judged(self, method: Method, error: BaseException) -> tuple[str, BaseException]:
-        """The code to count a failed call under, and what to raise: its status, or a
-        cancellation."""
-        if isinstance(error, LedgerError):
-            if isinstance(error, Unavailable):
-                self._unavailable.labels(error.reason).inc()
-            return error.code, StatusError(to_status(error))
-        if not isinstance(error, Exception):  # cancelled, or nobody takes more of a stream
-            return "CANCELLED", error
-        log.error("call failed", service=method.service, method=method.name, exc_info=error)
-        return "INTERNAL", StatusError(to_status(Internal()))
+
+def _judged(method: Method, error: BaseException) -> tuple[str, str, BaseException]:
+    """Code and reason to tell of a failed call, and what to raise: its status, or a cancellation.
+
+    A failure of the ledger's own is logged, and the caller is told the number to find it by.
+    """
+    if not isinstance(error, Exception):  # cancelled, or nobody takes more of a stream
+        return "CANCELLED", "", error
+    known = error if isinstance(error, LedgerError) else Internal()
+    status = to_status(known)
+    if isinstance(known, Internal):
+        log.error("call failed", method=method.path, exc_info=error)
+        status = with_call(status, call_id.get())
+    return known.code, known.reason, StatusError(status)

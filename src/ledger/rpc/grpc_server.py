@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 from google.protobuf.message import DecodeError, Message
+from google.rpc import status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
 
 from ledger.core.errors import invalid
+from ledger.rpc.calls import HEADER, begin_call
 from ledger.rpc.dispatch import (
     MAX_MESSAGE_BYTES,
     MAX_METADATA_BYTES,
@@ -96,11 +98,23 @@ def _authorization(metadata: Iterable[tuple[str, str | bytes]] | None) -> str | 
     return None
 
 
+def _certificate(context: grpc.aio.ServicerContext[Any, Any]) -> bytes:
+    """The client certificate (PEM) that the connection was made with."""
+    return next(iter(context.auth_context().get("x509_pem_cert", ())), b"")
+
+
+def _answer(status: status_pb2.Status, call: str) -> Any:
+    """A failure as gRPC answers it, with the number of the call in its trailers."""
+    answer: Any = rpc_status.to_status(shortened(status, _MAX_STATUS_BYTES))
+    return answer._replace(trailing_metadata=(*answer.trailing_metadata, (HEADER, call)))
+
+
 class GrpcServer:
     """A grpc.aio server on one address, which other workers may `share`."""
 
     def __init__(self, dispatcher: Dispatcher, address: str, share: bool, tls: Tls | None) -> None:
         self._dispatcher = dispatcher
+        self._asks_for_certificates = tls is not None and tls.terminals is not None
         self._server = grpc.aio.server(options=[*_OPTIONS, ("grpc.so_reuseport", int(share))])
         self._health = health.aio.HealthServicer()
         self._server.add_generic_rpc_handlers((_Methods(dispatcher, self._handler),))
@@ -122,11 +136,13 @@ class GrpcServer:
         dispatcher, parse = self._dispatcher, method.request_class.FromString
 
         async def handle(data: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+            number = begin_call()
             remaining = context.time_remaining()
             deadline = None if remaining is None else time.monotonic() + remaining
             try:
                 authorization = _authorization(context.invocation_metadata())
-                principal = await dispatcher.admit(method, authorization)
+                certificate = _certificate(context) if self._asks_for_certificates else b""
+                principal = await dispatcher.admit(method, authorization, certificate)
                 try:
                     request = parse(data)
                 except DecodeError:
@@ -137,8 +153,7 @@ class GrpcServer:
                     return await self._stream(method, request, call, context)
                 return await dispatcher.run(method, request, call)
             except StatusError as error:
-                status = shortened(error.status, _MAX_STATUS_BYTES)
-                await context.abort_with_status(rpc_status.to_status(status))
+                await context.abort_with_status(_answer(error.status, number))
 
         return handle
 

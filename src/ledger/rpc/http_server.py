@@ -36,6 +36,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
 from ledger.core.errors import invalid
+from ledger.rpc.calls import HEADER, begin_call
 from ledger.rpc.dispatch import (
     MAX_MESSAGE_BYTES,
     TURNED_AWAY,
@@ -140,12 +141,15 @@ class _Admission:
         self._dispatcher = dispatcher
         self._methods = {method.path: method for method in dispatcher.methods}
         self.admitted: ContextVar[Principal] = ContextVar("admitted")
+        #: of the client (PEM); empty: it has shown none
+        self.certificate: ContextVar[bytes] = ContextVar("certificate")
 
     async def on_start(self, context: RequestContext[Any, Any]) -> None:
         method = self._methods[f"/{context.method.service_name}/{context.method.name}"]
         authorization = context.request_headers.get("authorization")
         try:
-            self.admitted.set(await self._dispatcher.admit(method, authorization))
+            certificate = self.certificate.get()
+            self.admitted.set(await self._dispatcher.admit(method, authorization, certificate))
         except StatusError as error:
             raise connect_error(error.status) from None
 
@@ -175,6 +179,7 @@ class _Application(ConnectASGIApplication[Dispatcher]):
         return "/"
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self._admission.certificate.set(_certificate_of(scope))
         method = self._methods.get(scope["path"])
         content_type = _content_type(scope)
         if method is None:
@@ -185,11 +190,11 @@ class _Application(ConnectASGIApplication[Dispatcher]):
         elif _is_plain(content_type) and self._dispatcher.turns_away(method):
             await _TURN_AWAY(scope, receive, send)
         elif method.streaming:
-            reader = _Reader(send, self._dispatcher.stall_seconds)
+            reader = _Reader(_numbered(send), self._dispatcher.stall_seconds)
             _reader.set(reader)
             await super().__call__(scope, receive, reader.send)
         else:
-            await super().__call__(scope, receive, send)
+            await super().__call__(scope, receive, _numbered(send))
 
     def _endpoints_of(self, dispatcher: Dispatcher) -> Mapping[str, Any]:
         return {method.path: self._endpoint(dispatcher, method) for method in dispatcher.methods}
@@ -230,6 +235,24 @@ class _Application(ConnectASGIApplication[Dispatcher]):
         remaining = context.timeout_ms
         deadline = None if remaining is None else time.monotonic() + remaining / 1_000
         return Call(self._admission.admitted.get(), deadline)
+
+
+def _certificate_of(scope: Any) -> bytes:
+    """The client certificate (PEM) of the TLS extension of ASGI; empty: there is none."""
+    shown = scope.get("extensions", {}).get("tls", {}).get("client_cert_chain", ())
+    return shown[0].encode() if shown else b""
+
+
+def _numbered(send: Callable[[Any], Awaitable[None]]) -> Callable[[Any], Awaitable[None]]:
+    """Sends the answer to a call that begins here, with the number of that call."""
+    header = (HEADER.encode(), begin_call().encode())
+
+    async def answer(event: Any) -> None:
+        if event["type"] == "http.response.start":
+            event["headers"] = [*event["headers"], header]
+        await send(event)
+
+    return answer
 
 
 def _unimplemented(scope: Any) -> Response:
@@ -312,6 +335,7 @@ class HttpServer:
             server_header=False,
             h11_max_incomplete_event_size=64 * 1024,
             timeout_graceful_shutdown=10,
+            http="auto" if tls is None else tls.http_protocol,
             ssl_context_factory=None if tls is None else lambda _, __: tls.http_context(),
         )
         self._server = _Server(config)
@@ -333,7 +357,8 @@ class HttpServer:
 
     async def _metrics_page(self, request: Request) -> Response:
         try:
-            await self._dispatcher.admit_to_metrics(request.headers.get("authorization"))
+            authorization = request.headers.get("authorization")
+            await self._dispatcher.admit_to_metrics(authorization, _certificate_of(request.scope))
         except StatusError as error:
             unknown = error.status.code == code_pb2.UNAUTHENTICATED
             text = f"{error.status.message}\n"

@@ -38,6 +38,8 @@ class Principal:
     member_id: str = ""
     #: when its credential ends (seconds since 1970): a stream must not last longer
     expire_time: float = math.inf
+    #: calls that it may make in a second; 0: any number; None: as everybody
+    quota_per_second: float | None = None
 
     @property
     def name(self) -> str:

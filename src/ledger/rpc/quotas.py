@@ -13,27 +13,32 @@ from google.protobuf.message import Message
 
 from ledger.core.errors import QuotaExceeded
 from ledger.metrics import Metrics
+from ledger.rpc.principals import Principal
 from ledger.v1.points_pb2 import BatchWriteRequest
 
 #: how long a caller who was quiet may go faster
 BURST_SECONDS = 2.0
+#: the most that can be said of a caller; 0 is without a limit
+MAX_QUOTA = 1_000_000
 #: from so many buckets on, those that are full again are dropped now and then
 _MANY = 10_000
 
 
 class Quotas:
-    """Lets each principal ask for `per_second` a second; 0: for anything."""
+    """Lets each principal ask for `per_second` a second, or for what is its own; 0: anything."""
 
     def __init__(self, per_second: float, metrics: Metrics) -> None:
         self._per_second = per_second
         self._refusals = metrics.quota_refusals
-        #: tokens at an instant (monotonic seconds), by actor; one that is not there is full
-        self._buckets: dict[str, tuple[float, float]] = {}
+        #: by actor, tokens at an instant, and when there are as many as there can be (monotonic
+        #: seconds); one that is not there is full
+        self._buckets: dict[str, tuple[float, float, float]] = {}
         self._sweep_at = _MANY
 
-    def spend(self, actor: str, request: Message) -> None:
+    def spend(self, principal: Principal, request: Message) -> None:
         """Take what a call costs. Raises QUOTA_EXCEEDED, which takes nothing."""
-        rate = self._per_second
+        own, actor = principal.quota_per_second, principal.actor
+        rate = self._per_second if own is None else own
         if not rate:
             return
         cost = max(1, len(request.items)) if isinstance(request, BatchWriteRequest) else 1
@@ -48,15 +53,13 @@ class Quotas:
             refusal = QuotaExceeded(per_second=f"{rate:g}")
             refusal.retry_after = (1.0 - level) / rate
             raise refusal
-        self._buckets[actor] = level - cost, now
+        level -= cost
+        self._buckets[actor] = level, now, now + (full - level) / rate
         if len(self._buckets) > self._sweep_at:
-            self._sweep(now, full)
+            self._sweep(now)
 
-    def _sweep(self, now: float, full: float) -> None:
-        rate = self._per_second
+    def _sweep(self, now: float) -> None:
         self._buckets = {
-            actor: (level, since)
-            for actor, (level, since) in self._buckets.items()
-            if level + (now - since) * rate < full
+            actor: bucket for actor, bucket in self._buckets.items() if bucket[2] > now
         }
         self._sweep_at = max(_MANY, 2 * len(self._buckets))

@@ -21,6 +21,7 @@ from ledger.metrics import Metrics
 from ledger.rpc.access import Access
 from ledger.rpc.audit import AuditService
 from ledger.rpc.balances import BalanceService
+from ledger.rpc.calls import CallLog
 from ledger.rpc.dispatch import Dispatcher, Method, methods_of
 from ledger.rpc.grpc_server import GrpcServer
 from ledger.rpc.http_server import HttpServer
@@ -100,6 +101,7 @@ class Server:
             self._metrics,
             development=options.development,
             token_keys=options.token_keys,
+            terminals=None if self._tls is None else self._tls.terminals,
         )
         self._feed = Feed(self.engine, self._metrics, limit=options.stream_limit)
         methods = _methods(self.engine, self._feed, self._metrics, self.access)
@@ -110,6 +112,7 @@ class Server:
             self.access,
             quotas,
             lambda reads: self.engine.overloaded(reads=reads),
+            CallLog(options.slow_seconds),
         )
         share = options.share_ports
         self._grpc = GrpcServer(self._dispatcher, options.grpc_address, share, self._tls)

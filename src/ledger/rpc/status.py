@@ -33,6 +33,12 @@ def to_status(error: LedgerError) -> status_pb2.Status:
     return status
 
 
+def with_call(status: status_pb2.Status, call_id: str) -> status_pb2.Status:
+    """The status, with the number that the log knows the call by."""
+    status.details.add().Pack(error_details_pb2.RequestInfo(request_id=call_id))
+    return status
+
+
 def shortened(status: status_pb2.Status, most_bytes: int) -> status_pb2.Status:
     """The status itself, or one that says as much of it as fits.
 

@@ -1,45 +1,47 @@
 """TLS on both ports, with files that may change while the server runs.
 
-New connections get what the files say now; those that are open keep what they began with.
+New connections get what the files say now; those that are open keep what they began with. On the
+gRPC port a client certificate is demanded as soon as there is a CA for them (grpc knows no other
+way); on the HTTP port it is asked for, and who has none may show another credential.
 """
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Any, NamedTuple, cast
+from functools import partial
+from typing import Any, Literal, cast
 
 import grpc
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    PublicFormat,
-    load_pem_private_key,
-)
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ledger.metrics import Metrics
 from ledger.rpc.options import TlsOptions
-from ledger.rpc.renewed import FilesUnusable, Renewed, Renewing, read_file
-
-
-class Material(NamedTuple):
-    """What a server shows, and whom it believes, ready for both ports."""
-
-    grpc: grpc.ServerCertificateConfiguration
-    http: ssl.SSLContext
+from ledger.rpc.renewed import Renewed, Renewing
+from ledger.rpc.terminals import Terminals
+from ledger.rpc.tls_files import Material, read_material
 
 
 class Tls:
-    """The TLS of one server process. Raises FilesUnusable."""
+    """The TLS of one server process. `terminals` is None unless there are client certificates.
+
+    Raises FilesUnusable.
+    """
 
     def __init__(self, options: TlsOptions, metrics: Metrics) -> None:
         def read() -> Material:
             return read_material(options, metrics)
 
         files = [options.certificate, options.key]
+        files += [] if options.client_ca is None else [options.client_ca]
         self._material = Renewed("certificate", files, read, metrics)
-        self._renewing = Renewing([self._material])
+        self.terminals: Terminals | None = None
+        renewed: list[Renewed[Any]] = [self._material]
+        if options.client_ca is not None:
+            self.terminals = Terminals(options, lambda: self._material.value.client_cas, metrics)
+            renewed += self.terminals.renewed
+        self._renewing = Renewing(renewed)
 
     def start(self) -> None:
         """Look at the files from now on."""
@@ -59,17 +61,29 @@ class Tls:
             if latest is given:
                 return None
             given = latest
-            return latest.grpc
+            return _configuration(latest)
 
         # The type of grpc's parameter leaves out that None is an answer.
         fetcher = cast(Callable[[], grpc.ServerCertificateConfiguration], fetch)
-        return grpc.dynamic_ssl_server_credentials(given.grpc, fetcher, False)
+        return grpc.dynamic_ssl_server_credentials(
+            _configuration(given), fetcher, bool(given.client_cas)
+        )
+
+    @property
+    def http_protocol(self) -> type[asyncio.Protocol] | Literal["auto"]:
+        """What speaks HTTP on it."""
+        return "auto" if self.terminals is None else CertifiedProtocol
 
     def http_context(self) -> ssl.SSLContext:
         """What the HTTP port is opened with: each new connection begins with the latest files."""
         context = _LatestContext(ssl.PROTOCOL_TLS_SERVER)
-        context.latest = lambda: self._material.value.http
+        context.latest = lambda: self._material.value.context
         return context
+
+
+def _configuration(material: Material) -> grpc.ServerCertificateConfiguration:
+    pairs = [(material.key, material.chain)]
+    return grpc.ssl_server_certificate_configuration(pairs, material.client_ca or None)
 
 
 class _LatestContext(ssl.SSLContext):
@@ -82,55 +96,20 @@ class _LatestContext(ssl.SSLContext):
         return self.latest().wrap_bio(*arguments, **named)
 
 
-def read_material(options: TlsOptions, metrics: Metrics) -> Material:
-    """The files, each of them sound and all of them fitting together. Raises FilesUnusable."""
-    where = f"LEDGER_TLS_CERTIFICATE: {options.certificate}"
-    chain_pem = read_file("LEDGER_TLS_CERTIFICATE", options.certificate)
-    key_pem = read_file("LEDGER_TLS_KEY", options.key)
-    chain = certificates_of(where, chain_pem)
-    if _spki(chain[0].public_key()) != _spki(_key(options, key_pem).public_key()):
-        raise FilesUnusable(
-            f"LEDGER_TLS_KEY: {options.key}: is not the key of {options.certificate}"
-        )
-    ends = min(certificate.not_valid_after_utc for certificate in chain)
-    if ends <= datetime.now(UTC):
-        raise FilesUnusable(f"{where}: expired at {ends.isoformat()}")
-    material = Material(
-        grpc.ssl_server_certificate_configuration([(key_pem, chain_pem)], None), _context(options)
-    )
-    metrics.certificate_expiry.labels("server").set(ends.timestamp())
-    return material
+class CertifiedProtocol(H11Protocol):
+    """HTTP by connections whose client may have shown a certificate: the application finds it in
+    the scope, as the TLS extension of ASGI has it, which uvicorn does not fill in."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        shown = transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        if shown:
+            extension = {"client_cert_chain": (ssl.DER_cert_to_PEM_cert(shown),)}
+            self.app = partial(_with_certificate, self.app, extension)
 
 
-def certificates_of(where: str, pem: bytes) -> tuple[x509.Certificate, ...]:
-    """The certificates of a PEM file, at least one. Raises FilesUnusable."""
-    try:
-        return tuple(x509.load_pem_x509_certificates(pem))
-    except ValueError:
-        raise FilesUnusable(f"{where}: is no certificate in PEM") from None
-
-
-def _key(options: TlsOptions, pem: bytes) -> Any:
-    where = f"LEDGER_TLS_KEY: {options.key}"
-    try:
-        return load_pem_private_key(pem, None)
-    except TypeError:
-        raise FilesUnusable(f"{where}: is encrypted; the key must be readable as it is") from None
-    except Exception:  # whatever it says may tell of the key
-        raise FilesUnusable(f"{where}: is no private key in PEM") from None
-
-
-def _spki(public_key: Any) -> bytes:
-    return cast(bytes, public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
-
-
-def _context(options: TlsOptions) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    try:
-        context.load_cert_chain(options.certificate, options.key)
-    except (ssl.SSLError, OSError) as error:
-        detail = getattr(error, "reason", None) or error.strerror
-        raise FilesUnusable(f"LEDGER_TLS_CERTIFICATE: {options.certificate}: {detail}") from None
-    return context
+async def _with_certificate(
+    application: Any, extension: dict[str, Any], scope: Any, receive: Any, send: Any
+) -> None:
+    scope["extensions"] = {**scope.get("extensions", {}), "tls": extension}
+    await application(scope, receive, send)
