@@ -8,14 +8,17 @@ import random
 import shutil
 import subprocess
 from datetime import timedelta
+from time import sleep
 from typing import Any
 
 import pytest
 from google.protobuf import json_format
 from google.protobuf.timestamp_pb2 import Timestamp
+from structlog.testing import capture_logs
 
+from ledger.store import stalls
 from ledger.v1 import audit_pb2, balance_pb2, member_pb2, points_pb2, program_pb2, types_pb2
-from tests.conftest import RunningServer
+from tests.conftest import RunningServer, running_server
 from tests.service.client import Client, GrpcClient, JsonClient, failure_of
 from tests.service.requests import (
     PROGRAM,
@@ -554,3 +557,19 @@ def test_a_past_balance_that_does_not_reach_the_version_asked_for_is_refused(
     failure = failure_of(client.get_balance, balance(as_of_time=past, min_version=2))
 
     assert failure.reason == "VERSION_MISMATCH"
+
+
+def test_a_reader_with_nothing_to_read_keeps_its_connection(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stalls, "QUERY_SECONDS", 0.5)
+    with capture_logs() as logs, running_server(database_url) as server:
+        client = GrpcClient(server.grpc_address)
+        open_program(client)
+        client.enroll_member(enrollment())
+        for _ in range(3):
+            client.get_balance(balance())
+            sleep(0.9)
+        client.close()
+
+    assert [log["event"] for log in logs if log["log_level"] == "warning"] == []

@@ -84,7 +84,7 @@ class Engine:
             queue_limit=queue_limit,
             on_batch=self._observe_batch,
         )
-        self._reader = Reader(database, metrics)
+        self._reader = Reader(database, metrics, self._guard)
         self._reads: Batcher[MemberKey, ReadAccount] = Batcher(
             "ledger-reader", self._reader.read, batch_limit=batch_limit, queue_limit=queue_limit
         )

@@ -7,14 +7,16 @@ from collections.abc import Sequence
 import psycopg2
 import sqlalchemy as sa
 import structlog
+from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
 from ledger import discreet
 from ledger.core.errors import Internal, LedgerError, MemberNotFound, StorageUnavailable
 from ledger.metrics import Metrics
-from ledger.store import queries
+from ledger.store import queries, stalls
 from ledger.store.journal import MemberKey
 from ledger.store.queries import ReadAccount
+from ledger.store.stalls import StallGuard
 
 log = structlog.get_logger(__name__)
 
@@ -24,9 +26,10 @@ class Reader:
     was lost, or when the pool was disposed of: whoever did so has found that the server is gone, or
     was demoted and would go on to answer reads with what was true then."""
 
-    def __init__(self, database: sa.Engine, metrics: Metrics) -> None:
+    def __init__(self, database: sa.Engine, metrics: Metrics, guard: StallGuard) -> None:
         self._database = database
         self._metrics = metrics
+        self._guard = guard
         self._connection: sa.PoolProxiedConnection | None = None
         #: the pool that it is of
         self._pool = database.pool
@@ -40,8 +43,10 @@ class Reader:
                 log.warning("read failed", error=discreet.what(error))
                 self.close()
             except Exception:
+                self._rest()
                 return self._read_halves(keys)
             else:
+                self._rest()
                 self._metrics.database_up.set(1)
                 return [
                     found.get(key) or MemberNotFound(program_id=key[0], member_id=key[1])
@@ -68,7 +73,17 @@ class Reader:
                 connection.invalidate()
                 raise
             self._connection = connection
+        self._guard.begin(self._driver_connection(), stalls.QUERY_SECONDS)
         return self._connection.cursor()  # type: ignore[return-value]
+
+    def _rest(self) -> None:
+        """Nothing is asked of the database until the next read: it may last."""
+        if self._connection is not None:
+            self._guard.end(self._driver_connection())
+
+    def _driver_connection(self) -> Connection:
+        assert self._connection is not None
+        return self._connection.dbapi_connection  # type: ignore[return-value]
 
     def _read_halves(self, keys: Sequence[MemberKey]) -> list[ReadAccount | LedgerError]:
         """Read both halves on their own, so that an account that can not be read fails alone."""
