@@ -28,6 +28,7 @@ ALL = dict(commands(command()))
 def test_all_commands_are_there() -> None:
     assert {" ".join(path) for path in ALL} == {
         "serve",
+        "till",
         "migrate",
         "verify",
         "replay",

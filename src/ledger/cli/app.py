@@ -21,6 +21,7 @@ from ledger.cli import (
     replay,
     serve,
     tiers,
+    till,
     timeline,
 )
 from ledger.cli.help import Command, Group
@@ -65,6 +66,7 @@ def ledger(
 
 
 _SERVER = "Run a server"
+_TILLS = "Run a till"
 _PROGRAMS = "Programs"
 _MEMBERS = "Members"
 _POINTS = "Points earned and corrected"
@@ -77,6 +79,7 @@ app.command("migrate", cls=Command, rich_help_panel=_SERVER)(database.migrate)
 app.command("verify", cls=Command, rich_help_panel=_SERVER)(database.verify)
 app.add_typer(keys.app, name="keys", rich_help_panel=_SERVER)
 app.add_typer(embedded.app, name="embedded", rich_help_panel=_SERVER)
+app.command("till", cls=Command, rich_help_panel=_TILLS)(till.till)
 app.add_typer(programs.app, name="program", rich_help_panel=_PROGRAMS)
 app.command("demo", cls=Command, rich_help_panel=_PROGRAMS)(timeline.demo)
 app.command("replay", cls=Command, rich_help_panel=_PROGRAMS)(replay.replay)

@@ -156,7 +156,8 @@ def error_of_call(error: grpc.RpcError, address: str) -> LedgerError:
     made = error_of(status)
     if isinstance(made, NoAnswer) and not made.from_ledger:
         cause = " ".join(made.message.split()).rpartition(": ")[2]
-        made.message = f"no ledger answers at {address} ({cause})"
+        why = "in time" if made.code == "DEADLINE_EXCEEDED" else f"({cause})"
+        made.message = f"no ledger answers at {address} {why}"
         made.reason = "UNREACHABLE" if made.code == "UNAVAILABLE" else made.code
     return made
 

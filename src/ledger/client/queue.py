@@ -21,7 +21,7 @@ import sqlite3
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -116,6 +116,13 @@ class OfflineQueue:
         except BaseException:
             self._connection.close()
             raise
+
+    @staticmethod
+    def program_of(path: Path) -> str:
+        """The program that the queue in a file belongs to; empty where none is known yet."""
+        with guarded(path), closing(queue_file.open_file(path)) as connection:
+            row = connection.execute("SELECT value FROM facts WHERE name = 'program_id'").fetchone()
+        return "" if row is None else str(json.loads(row[0]))
 
     def close(self) -> None:
         """Close the file."""
@@ -380,9 +387,10 @@ class OfflineQueue:
             ("till", self.allowance.in_total, row[0]),
         ):
             if taken + points > allowed:
+                told = f"redemptions of this {whose} may take {allowed} points, {taken} are taken"
                 raise AllowanceExceeded(
-                    f"without the ledger, redemptions of this {whose} may take {allowed} points: "
-                    f"{taken} wait, and this one is of {points}",
+                    f"without the ledger {told if allowed else 'nothing is redeemed here'}; this "
+                    f"one is of {points}",
                     code="FAILED_PRECONDITION",
                     reason="OFFLINE_ALLOWANCE_EXCEEDED",
                     metadata={

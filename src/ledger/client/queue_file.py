@@ -200,7 +200,8 @@ def guarded(path: Path) -> Iterator[None]:
 
 def _queue_error(path: Path, error: sqlite3.Error) -> QueueError:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+    # ERROR: a statement that is right does not fit this file's format or tables.
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR):
         return damaged(path, str(error))
     if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
         return QueueFull(

@@ -76,10 +76,11 @@ class Till:
     ) -> None:
         self.client = client
         self.queue = queue
-        self._listener = listener
+        self.listener = listener
         self._clock = clock
         self._kept_offline = offline
         self._reached = not offline
+        self._asked_to_wait_seconds = 0.0
         self._program: Program | None = None
         #: items that somebody waits for in the foreground, who is told without an event
         self._told: set[int] = set()
@@ -350,8 +351,9 @@ class Till:
         with self._state:
             reached = trouble is None
             changed, self._reached = reached != self._reached, reached
+            self._asked_to_wait_seconds = trouble.retry_after_seconds if trouble else 0.0
         if changed and not self._kept_offline:
-            self._tell(Event("offline", str(trouble)) if trouble else Event("online"))
+            self._tell(Event("offline", trouble.message) if trouble else Event("online"))
         if trouble is not None:
             self._wake.set()
 
@@ -360,7 +362,7 @@ class Till:
             self._tell(Event("answered", item=item))
 
     def _tell(self, event: Event) -> None:
-        self._listener(event)
+        self.listener(event)
 
     def _run(self) -> None:
         """Upload what waits, and look for the ledger while it is away, until the till closes."""
@@ -377,7 +379,7 @@ class Till:
                 wait = FIRST_LOOK_SECONDS
                 self._wake.wait(LONGEST_LOOK_SECONDS)
             else:
-                self._wake.wait(wait * random.uniform(0.5, 1.0))
+                self._wake.wait(self._asked_to_wait_seconds + wait * random.uniform(0.5, 1.0))
                 wait = min(wait * 2, LONGEST_LOOK_SECONDS)
 
     def _upload_in_background(self) -> bool:
