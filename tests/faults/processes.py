@@ -298,7 +298,7 @@ class PrivatePostgres:
     `private_postgres`. Its postmaster is a child of the test.
 
     It has the `settings` while it runs. With `initialize` false its data directory is somebody
-    else's to fill, before it is started.
+    else's to fill, before it is started. `prefix` is a command that runs it by exec.
     """
 
     def __init__(
@@ -307,7 +307,9 @@ class PrivatePostgres:
         *,
         settings: Mapping[str, str] | None = None,
         initialize: bool = True,
+        prefix: Sequence[str] = (),
     ) -> None:
+        self._prefix = [*prefix]
         self.data = directory / "data"
         self.settings = {"listen_addresses": "", **(settings or {})}
         self._binaries = binaries(MAJOR_VERSION)
@@ -344,9 +346,12 @@ class PrivatePostgres:
             options += ["-c", f"{name}={value}"]
         with self._log.open("ab") as log:
             self._postmaster = subprocess.Popen(
-                as_server_account(
-                    [str(self._binaries / "postgres"), "-D", str(self.data), *options]
-                ),
+                [
+                    *self._prefix,
+                    *as_server_account(
+                        [str(self._binaries / "postgres"), "-D", str(self.data), *options]
+                    ),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -373,9 +378,22 @@ class PrivatePostgres:
         """Process id of the running postmaster; another one after `kill` and `start`."""
         return self._running().pid
 
-    def owns(self, pid: int) -> bool:
-        """Whether it is one of this server's processes."""
-        return pid in (self.postmaster_pid, *_children(self.postmaster_pid))
+    def pids(self) -> list[int]:
+        """The postmaster, and all processes that it has started."""
+        return [self.postmaster_pid, *_children(self.postmaster_pid)]
+
+    @contextlib.contextmanager
+    def paused(self, pids: Sequence[int]) -> Iterator[None]:
+        """Within the block these of its processes are stopped (SIGSTOP)."""
+        assert set(pids) <= set(self.pids())
+        try:
+            for pid in pids:
+                os.kill(pid, signal.SIGSTOP)
+            yield
+        finally:
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
 
     def kill(self) -> None:
         """SIGKILL the whole server, as a crash of its machine; the data directory stays.

@@ -70,7 +70,15 @@ POINTS = 60  # 10 for each purchase that is answered for the first time, and the
 
 @pytest.fixture
 def running(shop_proxy: PostgresProxy) -> Iterator[RunningEngine]:
-    """An engine that writes through the proxy, and does not wait long for a lost database."""
+    """An engine that writes through the proxy, and waits for it however busy this machine is."""
+    with running_engine(shop_proxy.url(), recovery_seconds=30.0, stall_seconds=10.0) as running:
+        asyncio.run(running.write(*BEFORE))
+        yield running
+
+
+@pytest.fixture
+def impatient(shop_proxy: PostgresProxy) -> Iterator[RunningEngine]:
+    """The same, but it does not wait long for a lost database."""
     with running_engine(shop_proxy.url(), recovery_seconds=2.5, stall_seconds=1.5) as running:
         asyncio.run(running.write(*BEFORE))
         yield running
@@ -128,18 +136,18 @@ async def test_one_loss_after_another_changes_nothing(
 
 
 async def test_a_database_that_stays_away_leaves_the_outcome_open(
-    running: RunningEngine, shop_proxy: PostgresProxy, shop_url: str
+    impatient: RunningEngine, shop_proxy: PostgresProxy, shop_url: str
 ) -> None:
     fault = shop_proxy.hold_commit_answer()
-    in_doubt = asyncio.create_task(running.write(*COMMANDS))
+    in_doubt = asyncio.create_task(impatient.write(*COMMANDS))
     await fault.wait_async()
-    never_sent = asyncio.create_task(running.write(buy(20, "m-1"), buy(21, "new-3")))
+    never_sent = asyncio.create_task(impatient.write(buy(20, "m-1"), buy(21, "new-3")))
     await asyncio.sleep(0.1)
     began = time.monotonic()
     with shop_proxy.outage():
         outcomes = await in_doubt
         others = await never_sent
-        assert running.metric("ledger_database_up") == 0
+        assert impatient.metric("ledger_database_up") == 0
     assert time.monotonic() - began < 8
 
     # Each decided request is in doubt, also where it is asked for once more in the same batch.
@@ -156,16 +164,16 @@ async def test_a_database_that_stays_away_leaves_the_outcome_open(
         assert outcome.code == "UNAVAILABLE"
         assert RETRY_INFO in [detail.type_url for detail in to_status(outcome).details]
     unknown = summary(outcomes).count("COMMIT_UNKNOWN")
-    assert running.metric("ledger_commit_unknown_total") == unknown
-    assert running.metric("ledger_retries_total", cause="connection") >= 2
+    assert impatient.metric("ledger_commit_unknown_total") == unknown
+    assert impatient.metric("ledger_retries_total", cause="connection") >= 2
 
-    again = summary(await running.write(*COMMANDS, buy(20, "m-1"), buy(21, "new-3")))
+    again = summary(await impatient.write(*COMMANDS, buy(20, "m-1"), buy(21, "new-3")))
     assert again == [
         *("replayed" if outcome == "first" else outcome for outcome in EXPECTED),
         "first",
         "first",
     ]
-    assert running.metric("ledger_database_up") == 1
+    assert impatient.metric("ledger_database_up") == 1
     assert_sound(shop_url)
 
 
@@ -268,10 +276,10 @@ async def test_what_another_replica_committed_meanwhile_is_a_replay_here(
 
 
 async def test_a_network_that_swallows_everything_is_given_up(
-    running: RunningEngine, shop_proxy: PostgresProxy, shop_url: str
+    impatient: RunningEngine, shop_proxy: PostgresProxy, shop_url: str
 ) -> None:
     fault = shop_proxy.hold_commit_answer()
-    writing = asyncio.create_task(running.write(buy(1, "m-1")))
+    writing = asyncio.create_task(impatient.write(buy(1, "m-1")))
     await fault.wait_async()
     shop_proxy.swallow()
     fault.release()
@@ -281,18 +289,18 @@ async def test_a_network_that_swallows_everything_is_given_up(
     assert time.monotonic() - began < 10
     shop_proxy.release()
 
-    assert summary(await running.write(buy(1, "m-1"))) == ["replayed"]
+    assert summary(await impatient.write(buy(1, "m-1"))) == ["replayed"]
     assert_sound(shop_url)
 
 
 async def test_a_backend_that_stands_still_is_given_up_and_found_again(
-    running: RunningEngine, shop_url: str
+    impatient: RunningEngine, shop_url: str
 ) -> None:
     """Its transaction stays open meanwhile: its member waits, another does not."""
-    await running.write(buy("warm", "m-1"))
+    await impatient.write(buy("warm", "m-1"))
     with other_session(shop_url) as cursor:
         cursor.execute("SELECT FROM accounts WHERE member_id = 'm-1' FOR UPDATE")
-        writing = asyncio.create_task(running.write(buy(1, "m-1")))
+        writing = asyncio.create_task(impatient.write(buy(1, "m-1")))
         await asyncio.sleep(0.2)
         (pid,) = [
             pid for pid in wait_for_backends(shop_url, "ledger") if _waits_for_lock(shop_url, pid)
@@ -302,10 +310,10 @@ async def test_a_backend_that_stands_still_is_given_up_and_found_again(
             began = time.monotonic()
             outcome = summary(await writing)
             assert outcome in (["STORAGE_UNAVAILABLE"], ["first"])
-            assert summary(await running.write(buy(2, "m-2"))) == ["first"]
+            assert summary(await impatient.write(buy(2, "m-2"))) == ["first"]
             assert time.monotonic() - began < 10
     again = "replayed" if outcome == ["first"] else "first"
-    assert summary(await running.write(buy(1, "m-1"))) == [again]
+    assert summary(await impatient.write(buy(1, "m-1"))) == [again]
     assert requests_posted(shop_url)["request-1"] == 1
     assert_sound(shop_url)
 

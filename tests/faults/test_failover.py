@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -113,7 +111,7 @@ def test_what_the_standby_did_not_get_is_not_answered(tmp_path: Path) -> None:
             load = Load(service.grpc_address, seed=24)
             with load.running():
                 load.wait_for_answers(100)
-                with stopped_receiver(standby):
+                with standby.paused([receiver_of(standby)]):
                     time.sleep(1)  # what it had received is answered
                     before = len(load.receipts)
                     time.sleep(20)  # attempts are given up after 6 s, callers repeat
@@ -127,15 +125,9 @@ def test_what_the_standby_did_not_get_is_not_answered(tmp_path: Path) -> None:
             assert unknown & set(load.failures), "nobody was kept waiting for long"
 
 
-@contextlib.contextmanager
-def stopped_receiver(standby: PrivatePostgres) -> Iterator[None]:
-    """Within the block a standby receives nothing, and keeps its connection."""
+def receiver_of(standby: PrivatePostgres) -> int:
+    """The process of a standby that receives what the first server writes."""
     with contextlib.closing(connect(standby.url())) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT pid FROM pg_stat_wal_receiver")
         (pid,) = cursor.fetchone() or (0,)
-    assert standby.owns(pid)
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
+        return int(pid)
