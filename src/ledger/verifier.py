@@ -23,7 +23,8 @@ from ledger.store import background
 from ledger.store.database import ask
 from ledger.store.journal import MemberKey
 from ledger.store.totals import Finding, Sums
-from ledger.store.verify import HIGHEST, LOWEST, Part, next_range, verify_range
+from ledger.store.verify import Part, next_range, verify_range
+from ledger.store.walk import HIGHEST, LOWEST, decode_walk
 
 log = structlog.get_logger(__name__)
 
@@ -36,19 +37,6 @@ _WALK_SECONDS = 60.0
 _LEASE_SECONDS = 600.0
 #: findings of one piece that are logged one by one
 _MOST_LOGGED = 20
-
-
-class _State(msgspec.Struct, omit_defaults=True):
-    """Where the walk is. Times are in seconds since 1970."""
-
-    #: the first member who is not verified yet
-    next_member: MemberKey = LOWEST
-    began: float = 0.0
-    #: contradictions found on this walk
-    findings: int = 0
-    #: when the last whole walk ended, and what it found
-    last_ended: float = 0.0
-    last_findings: int = 0
 
 
 class Verifier:
@@ -85,7 +73,7 @@ class Verifier:
         if not work.wait_seconds:
             await engine.run(self._verify_piece)
             work = await engine.query(background.read_work, background.VERIFICATION)
-        state = _decode(work.state)
+        state = decode_walk(work.state)
         self._metrics.verify_last_run.set(state.last_ended or state.began)
         return min(work.wait_seconds, _MOST_PAUSE_SECONDS)
 
@@ -105,7 +93,7 @@ class Verifier:
         claim = ask(database, background.claim_work, background.VERIFICATION, _LEASE_SECONDS)
         if claim is None:
             return  # somebody else was quicker
-        state = _decode(claim.state)
+        state = decode_walk(claim.state)
         now = time.time()
         if state.next_member == LOWEST:
             state.began, state.findings = now, 0
@@ -159,11 +147,3 @@ class Verifier:
             )
         if len(part.findings) > _MOST_LOGGED:
             log.error("verification found more", contradictions=len(part.findings) - _MOST_LOGGED)
-
-
-def _decode(state: str) -> _State:
-    """What was noted; nothing, when that was by a version that noted other things."""
-    try:
-        return msgspec.json.decode(state, type=_State)
-    except msgspec.DecodeError:
-        return _State()

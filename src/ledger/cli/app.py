@@ -11,6 +11,7 @@ from ledger.cli import (
     balances,
     corrections,
     database,
+    doctor,
     embedded,
     holds,
     keys,
@@ -77,6 +78,7 @@ _NEGATIVE_NUMBERS = {"ignore_unknown_options": True}
 app.command("serve", cls=Command, rich_help_panel=_SERVER)(serve.serve)
 app.command("migrate", cls=Command, rich_help_panel=_SERVER)(database.migrate)
 app.command("verify", cls=Command, rich_help_panel=_SERVER)(database.verify)
+app.command("doctor", cls=Command, rich_help_panel=_SERVER)(doctor.doctor)
 app.add_typer(keys.app, name="keys", rich_help_panel=_SERVER)
 app.add_typer(embedded.app, name="embedded", rich_help_panel=_SERVER)
 app.command("till", cls=Command, rich_help_panel=_TILLS)(till.till)

@@ -381,23 +381,30 @@ def _serve(chosen: Settings, url: str, on_ready: OnReady) -> None:
         ) from None
 
 
-def _tls(chosen: Settings) -> TlsOptions | None:
-    """The files of TLS, which can be used; None: plain text is spoken."""
+def tls_options(chosen: Settings) -> TlsOptions | None:
+    """The files of TLS, not looked at yet; None: plain text is spoken."""
     from ledger.rpc.options import TlsOptions
 
     if chosen.tls_certificate is None or chosen.tls_key is None:
         return None
-    from ledger.cli.failure import CommandFailed
-    from ledger.rpc.renewed import FilesUnusable
-    from ledger.rpc.tls_files import check_files
-
-    options = TlsOptions(
+    return TlsOptions(
         chosen.tls_certificate,
         chosen.tls_key,
         chosen.tls_client_ca,
         chosen.tls_client_names,
         chosen.tls_revoked,
     )
+
+
+def _tls(chosen: Settings) -> TlsOptions | None:
+    """The files of TLS, which can be used; None: plain text is spoken."""
+    options = tls_options(chosen)
+    if options is None:
+        return None
+    from ledger.cli.failure import CommandFailed
+    from ledger.rpc.renewed import FilesUnusable
+    from ledger.rpc.tls_files import check_files
+
     try:
         check_files(options)
     except FilesUnusable as error:

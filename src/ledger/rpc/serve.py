@@ -33,7 +33,7 @@ from ledger.rpc.programs import ProgramService
 from ledger.rpc.quotas import Quotas
 from ledger.rpc.redemptions import RedemptionService
 from ledger.scheduler import Scheduler
-from ledger.store.database import open_database
+from ledger.store.database import SERVICE_POOL, open_database
 from ledger.store.migrate import require_current
 from ledger.store.programs import list_programs
 from ledger.v1 import audit_pb2, balance_pb2, member_pb2, points_pb2, program_pb2, redemption_pb2
@@ -51,7 +51,6 @@ GRACE_SECONDS = 10.0
 #: how long before that new calls are told so
 NOTICE_SECONDS = 0.5
 _MAX_PROGRAMS_AT_START = 1_000
-_POOL_SIZE = 8
 #: between two looks whether the database answers, when nobody asks for it
 _WATCH_SECONDS = 2.0
 
@@ -76,7 +75,7 @@ class Server:
         self._attending: asyncio.Task[None] | None = None
         self._database = open_database(
             options.database_url,
-            pool_size=_POOL_SIZE,
+            pool_size=SERVICE_POOL,
             application_name="ledger",
             allow_unsafe=options.allow_unsafe_database,
         )
@@ -184,7 +183,7 @@ class Server:
             return int(getattr(self._database.pool, of)())
 
         metrics = self._metrics
-        metrics.pool_size.set(_POOL_SIZE)
+        metrics.pool_size.set(SERVICE_POOL)
         metrics.pool_connections.labels("in_use").set_function(lambda: count("checkedout"))
         metrics.pool_connections.labels("idle").set_function(lambda: count("checkedin"))
 

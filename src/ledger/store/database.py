@@ -25,6 +25,9 @@ OLDEST_SERVER = 150000
 
 POOL_TIMEOUT_SECONDS = 3
 
+SERVICE_POOL = 8
+"""Connections that one service process may have open."""
+
 #: How fast a dead network or server is noticed; each can be set in the address instead.
 CONNECTION_SETTINGS = {
     "connect_timeout": 3,  # seconds

@@ -27,12 +27,10 @@ from ledger.store.programs import load_program
 from ledger.store.queries import ACCOUNT_COLUMNS, stored_account
 from ledger.store.rows import ENTRY_COLUMNS, sealed_of
 from ledger.store.totals import Finding, Sums, check_totals
+from ledger.store.walk import HIGHEST, LOWEST
 
 _CHUNK_MEMBERS = 1_000
 _FETCH_ROWS = 5_000
-#: below every key, above every key
-LOWEST = ("", "")
-HIGHEST = ("\U0010ffff", "")
 
 
 @dataclass

@@ -1,0 +1,170 @@
+"""Looks at a PostgreSQL server: which it is, what it promises, how much of it there is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import sqlalchemy as sa
+
+from ledger.store.checkup.observation import FAULT, OK, WARNING, Observation
+from ledger.store.database import SERVICE_POOL, SESSION_SETTINGS, where
+
+#: connections for commands that come beside a server: verify, migrate, a look with psql
+_SPARE_CONNECTIONS = 4
+_SKEW_WARNING_SECONDS, _SKEW_FAULT_SECONDS = 2.0, 60.0
+#: transactions that a table may be old before autovacuum has clearly failed; at 2^31 all stops
+_OLD_TRANSACTIONS = 1_000_000_000
+
+
+def check_server(connection: sa.Connection, url: sa.URL) -> Observation:
+    """It is the one that may be written to."""
+    version, standby, size = connection.exec_driver_sql(
+        "SELECT current_setting('server_version'), pg_is_in_recovery(),"
+        " pg_size_pretty(pg_database_size(current_database()))"
+    ).one()
+    place = where(url.set(drivername="postgresql"))
+    found = f"PostgreSQL {version.split()[0]}, {size}, at {place}"
+    if standby:
+        why = "A standby can not be written to: every purchase would be refused."
+        advice = "Name the primary, for instance with target_session_attrs=read-write in the URL."
+        return Observation("server", FAULT, f"{found}, a standby", why, advice)
+    return Observation("server", OK, found)
+
+
+def check_clock(connection: sa.Connection, clock: Callable[[], float]) -> Observation:
+    """This machine and the database agree on what time it is."""
+    before = clock()
+    query = "SELECT extract(epoch FROM clock_timestamp())::float8"
+    there = connection.exec_driver_sql(query).scalar_one()
+    after = clock()
+    skew = there - (before + after) / 2
+    ahead = "ahead of" if skew > 0 else "behind"
+    found = f"the database is {abs(skew):.3f} s {ahead} this machine"
+    off = max(0.0, abs(skew) - (after - before) / 2)
+    if off < _SKEW_WARNING_SECONDS:
+        return Observation("clock", OK, found)
+    return Observation(
+        "clock",
+        FAULT if off >= _SKEW_FAULT_SECONDS else WARNING,
+        found,
+        "Entries get this machine's time: replicas would disagree on when points expire, and tills"
+        " that are right may be told that a purchase lies in the future.",
+        "Have both machines keep time (chrony, systemd-timesyncd), then look again.",
+    )
+
+
+def check_connections(connection: sa.Connection, workers: int) -> Observation:
+    """There are connections enough for every pool."""
+    most, others, role_limit, database_limit = connection.exec_driver_sql(
+        "SELECT current_setting('max_connections')::int"
+        " - current_setting('superuser_reserved_connections')::int"
+        " - coalesce(current_setting('reserved_connections', true), '0')::int,"
+        " (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
+        "  AND application_name NOT LIKE 'ledger%%'),"
+        " (SELECT rolconnlimit FROM pg_roles WHERE rolname = session_user),"
+        " (SELECT datconnlimit FROM pg_database WHERE datname = current_database())"
+    ).one()
+    needed = workers * SERVICE_POOL + _SPARE_CONNECTIONS
+    allowed = min(each for each in (most, role_limit, database_limit) if each >= 0)
+    of = "worker" if workers == 1 else "workers"
+    found = f"{allowed} allowed, {needed} needed by {workers} {of}, {others} in use by others"
+    if needed <= allowed and needed + others <= most:
+        return Observation("connections", OK, found)
+    return Observation(
+        "connections",
+        FAULT if needed > allowed else WARNING,
+        found,
+        "A server that gets no connection answers UNAVAILABLE. Each replica needs as many.",
+        "Raise max_connections (and CONNECTION LIMIT of the user and the database), or start"
+        " fewer workers.",
+    )
+
+
+def check_upkeep(connection: sa.Connection) -> Observation:
+    """The server clears up by itself."""
+    on, counts, age = connection.exec_driver_sql(
+        "SELECT current_setting('autovacuum'), current_setting('track_counts'),"
+        " (SELECT age(datfrozenxid) FROM pg_database WHERE datname = current_database())"
+    ).one()
+    if on == "on" and counts == "on" and age < _OLD_TRANSACTIONS:
+        return Observation("upkeep", OK, f"autovacuum is on, {age:,} transactions to look back")
+    return Observation(
+        "upkeep",
+        FAULT if age >= _OLD_TRANSACTIONS else WARNING,
+        f"autovacuum is {on}, track_counts is {counts}, {age:,} transactions to look back",
+        "Accounts change with every purchase: their table grows without end, and after 2 billion"
+        " transactions the server takes no more writes.",
+        "Set autovacuum = on and track_counts = on; where it fell behind, run VACUUM.",
+    )
+
+
+def check_pooler(database: sa.Engine) -> Observation:
+    """A connection is to one server process for as long as it lasts.
+
+    A pooler by transactions gives another one to whoever comes while the first is taken.
+    """
+    ask = "SELECT pg_backend_pid()"
+    with database.connect() as one, database.connect() as other:
+        before = one.exec_driver_sql(ask).scalar_one()
+        other.exec_driver_sql("BEGIN")
+        other.exec_driver_sql(ask)
+        after = one.exec_driver_sql(ask).scalar_one()
+        other.exec_driver_sql("ROLLBACK")
+    if before == after:
+        return Observation("pooler", OK, "connections are the service's own")
+    return Observation(
+        "pooler",
+        FAULT,
+        "a proxy in between shares server processes by transaction",
+        "Prepared statements and locks of sessions get lost: calls fail, or two servers do the"
+        " work of one.",
+        "Let it pool by session (pool_mode = session), or name the server itself.",
+    )
+
+
+def check_durability(connection: sa.Connection) -> Observation:
+    """What was confirmed survives a crash."""
+    names = ("fsync", "full_page_writes", "synchronous_commit", "data_checksums")
+    values = {name: _setting(connection, name) for name in names}
+    off = [name for name in names[:3] if values[name] == "off"]
+    if off:
+        return Observation(
+            "durability",
+            FAULT,
+            ", ".join(f"{name} = off" for name in off),
+            "A crash could lose what was already confirmed. A server refuses to start.",
+            f"Set {', '.join(f'{name} = on' for name in off)}, for the server, the database, the"
+            " user, and in the URL.",
+        )
+    if values["data_checksums"] != "on":
+        return Observation(
+            "durability",
+            WARNING,
+            "durable, but data_checksums = off",
+            "A disk that returns other bytes than were written is noticed late.",
+            "Stop the database and run pg_checksums --enable.",
+        )
+    return Observation("durability", OK, f"synchronous_commit = {values['synchronous_commit']}")
+
+
+def check_timeouts(connection: sa.Connection) -> Observation:
+    """A statement, a lock and a forgotten transaction end by themselves."""
+    names = [name for name in SESSION_SETTINGS if name.endswith("timeout")]
+    values = {name: _setting(connection, name) for name in names}
+    found = ", ".join(f"{name} = {value}" for name, value in values.items())
+    endless = [name for name, value in values.items() if value in ("0", "0ms")]
+    if not endless:
+        return Observation("timeouts", OK, found)
+    return Observation(
+        "timeouts",
+        WARNING,
+        ", ".join(f"{name} = 0" for name in endless),
+        "One query or forgotten transaction can hold up every till without end.",
+        "Take them out of the URL's options; a pooler must pass them on (track_extra_parameters,"
+        " or no ignore_startup_parameters).",
+    )
+
+
+def _setting(connection: sa.Connection, name: str) -> str:
+    query = "SELECT coalesce(current_setting(%s, true), '')"
+    return str(connection.exec_driver_sql(query, (name,)).scalar_one())
