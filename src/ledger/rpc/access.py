@@ -135,6 +135,20 @@ class Access:
             raise CredentialInvalid()
         return await self._recognise(authorization[len(_SCHEME) :])
 
+    def check(self, principal: Principal) -> None:
+        """Whether somebody who was recognised some time ago still would be, as a stream has to ask.
+
+        Raises CREDENTIAL_EXPIRED, CREDENTIAL_REVOKED, CREDENTIAL_MISSING.
+        """
+        if principal.expire_time <= time.time():
+            ended = format_instant(int(principal.expire_time * SECOND))
+            raise CredentialExpired(expire_time=ended)
+        key = self._keys.get(principal.key_id)
+        if key is not None and key.revoke_time is not None:
+            raise CredentialRevoked()
+        if principal is DEVELOPER and not self._development:
+            raise CredentialMissing()
+
     async def approve(self, principal: Principal, request: points_pb2.AdjustPointsRequest) -> None:
         """Put the actor in the place of the credential in `request.approver`, so that no secret
         goes any further. Raises APPROVER_NOT_ALLOWED."""
@@ -193,14 +207,13 @@ class Access:
         found = self._tokens.read(credential)
         if found is None:
             return None
-        principal, minter = found
-        if minter.startswith("key:"):  # with a key go the tokens that it had made
-            key = self._keys.get(minter.rpartition("/")[2])
+        if found.key_id:  # with a key go the tokens that it had made
+            key = self._keys.get(found.key_id)
             if key is None:
                 return None
             if key.revoke_time is not None:
                 raise CredentialRevoked()
-        return principal
+        return found
 
     def _read_key(self, key_id: str, secret: str) -> Principal | None:
         key = self._keys.get(key_id)
@@ -210,18 +223,17 @@ class Access:
             raise CredentialInvalid()
         if key.revoke_time is not None:
             raise CredentialRevoked()
-        ends = math.inf
-        if key.expire_time is not None:
-            if key.expire_time <= time.time() * SECOND:
-                raise CredentialExpired(expire_time=format_instant(key.expire_time))
-            ends = key.expire_time / SECOND
-        return Principal(
+        ends = math.inf if key.expire_time is None else key.expire_time / SECOND
+        principal = Principal(
             key.actor,
             key.role,
             key.programs,
+            key_id=key_id,
             expire_time=ends,
             quota_per_second=key.quota_per_second,
         )
+        self.check(principal)
+        return principal
 
     async def _look_again(self) -> None:
         """Look at once, together with everybody else who wants that, but not too often."""

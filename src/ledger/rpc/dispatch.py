@@ -206,6 +206,7 @@ class Dispatcher:
             self._check(method, request, call)
             async with aclosing(method.call(request, call)) as responses:
                 async for response in responses:
+                    self.access.check(call.principal)
                     yield response
                     if self._stopping:
                         raise ShuttingDown()

@@ -36,6 +36,8 @@ class Principal:
     programs: frozenset[str] | None = None
     #: the only member that it is for; empty: all
     member_id: str = ""
+    #: the API key that it stands and falls with, if any: its own, or that of who minted its token
+    key_id: str = ""
     #: when its credential ends (seconds since 1970): a stream must not last longer
     expire_time: float = math.inf
     #: calls that it may make in a second; 0: any number; None: as everybody

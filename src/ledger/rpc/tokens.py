@@ -156,8 +156,8 @@ class Tokens:
         key = self._keys.value[0]
         return jwt.encode(claims, key.secret, _ALGORITHM, headers={"kid": key.kid}), ends
 
-    def read(self, token: str) -> tuple[Principal, str] | None:
-        """Whose token it is, and the actor who had it made; None when no key here has signed it.
+    def read(self, token: str) -> Principal | None:
+        """Whose token it is; None when no key here has signed it.
 
         Raises CREDENTIAL_EXPIRED, CREDENTIAL_INVALID.
         """
@@ -180,7 +180,7 @@ class Tokens:
         return _principal_of(claims)
 
 
-def _principal_of(claims: dict[str, Any]) -> tuple[Principal, str]:
+def _principal_of(claims: dict[str, Any]) -> Principal:
     """What signed claims say. Raises CREDENTIAL_EXPIRED, CREDENTIAL_INVALID."""
     try:
         program_id, member_id, by = (str(claims[name]) for name in ("program", "sub", "by"))
@@ -192,11 +192,11 @@ def _principal_of(claims: dict[str, Any]) -> tuple[Principal, str]:
         raise CredentialInvalid()
     if ends <= time.time():
         raise CredentialExpired(expire_time=format_instant(ends * SECOND))
-    principal = Principal(
+    return Principal(
         actor=f"member:{member_id}",
         role=MEMBER_HOLDS if holds else MEMBER,
         programs=frozenset((program_id,)),
         member_id=member_id,
+        key_id=by.rpartition("/")[2] if by.startswith("key:") else "",
         expire_time=ends,
     )
-    return principal, by
