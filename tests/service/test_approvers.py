@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -141,7 +142,7 @@ def test_in_development_mode_an_approver_is_a_name_and_never_a_key(
 
 def test_each_item_of_a_batch_is_asked_for_as_if_it_was_sent_alone(desk: Desk) -> None:
     till = desk.client(desk.key("till", ["own"], "till-7"))
-    items = [
+    items: list[tuple[Any, str]] = [
         (purchase(1, "5.00", program_id="own"), ""),
         (purchase(2, "5.00", program_id="foreign"), "PROGRAM_NOT_ALLOWED"),
         (adjustment(3, 5, program_id="own"), "ROLE_NOT_ALLOWED"),

@@ -300,7 +300,7 @@ def test_a_key_ends_at_its_instant_while_it_is_used(
     key = make_key(shop.server.database_url, "till", expires=ends)
     assert shop.asked("grpc", bearer(key)) is None
 
-    monkeypatch.setattr(access.time, "time", lambda: ends / SECOND)
+    monkeypatch.setattr("ledger.rpc.access.time.time", lambda: ends / SECOND)
     failure = shop.asked("grpc", bearer(key))
 
     assert failure is not None
@@ -436,6 +436,29 @@ def test_a_revocation_is_known_to_every_server_within_seconds(
         assert not refused(first, root)
 
 
+def test_a_stream_tells_nothing_more_once_its_credential_is_revoked(shop: Shop) -> None:
+    url, method = shop.server.database_url, METHODS["BalanceService/WatchBalance"]
+    key = make_key(url, "shop", ["own"], name="watching")
+    with contextlib.closing(shop.client(key)) as client:
+        token = mint(client).token
+    request = request_for(method, "own", "m-1").SerializeToString()
+    with shop.server.channel() as channel, contextlib.closing(shop.client(shop.root)) as root:
+        open_stream: Any = channel.unary_stream("/ledger.v1.BalanceService/WatchBalance")
+        streams = [
+            open_stream(request, timeout=30, metadata=list(bearer(each).items()))
+            for each in (key, token)
+        ]
+        assert all(next(stream) for stream in streams)
+        revoke(url, key)
+        eventually(lambda: shop.asked("grpc", bearer(key)) is not None)
+        root.record_purchase(purchase("unseen", "5.00", program_id="own"))
+        for stream in streams:
+            with pytest.raises(grpc.RpcError) as caught:
+                next(stream)
+            error: Any = caught.value
+            assert error.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
 def test_a_key_is_good_the_moment_it_is_made(shop: Shop) -> None:
     for number in range(3):
         key = make_key(shop.server.database_url, "till", ["own"], name=f"till-{number}")
@@ -479,10 +502,10 @@ def test_without_any_key_a_server_may_still_ask_for_one(
 
 def test_health_reflection_and_probes_are_open_and_metrics_are_not(shop: Shop) -> None:
     with shop.server.channel() as channel:
-        health = health_pb2_grpc.HealthStub(channel)  # type: ignore[no-untyped-call]
+        health: Any = health_pb2_grpc.HealthStub(channel)
         answer = health.Check(health_pb2.HealthCheckRequest())
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
-        stream = channel.stream_stream(
+        stream: Any = channel.stream_stream(
             "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
         )
         assert b"ledger.v1.BalanceService" in next(iter(stream(iter([b"\x3a\x00"]))))

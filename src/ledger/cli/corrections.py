@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -32,9 +33,18 @@ def adjust(
         typer.Option(
             "--approver",
             metavar="PRINCIPAL",
-            help="Who approves it, where the program wants a second person for so many points.",
+            help="Who approves it, where the program wants a second person for so many points: a "
+            "name, while the server has no credentials.",
         ),
     ] = "",
+    approver_key_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--approver-key-file",
+            metavar="FILE",
+            help="Who approves it: a file with the API key of a second person who may adjust.",
+        ),
+    ] = None,
     request_id: options.RequestId = "",
     server: options.Server = options.DEFAULT_SERVER,
     timeout: options.Timeout = options.DEFAULT_TIMEOUT_SECONDS,
@@ -48,8 +58,9 @@ def adjust(
     Examples:
       ledger adjust m-1 250 --reason goodwill --note "waited long"
       ledger adjust m-1 -250 --reason correction
-      ledger adjust m-1 10000 --reason goodwill --approver maria
+      ledger adjust m-1 10000 --reason goodwill --approver-key-file maria.key
     """
+    from ledger.cli.credentials import approver_of
     from ledger.cli.messages import argument_points, plural
     from ledger.cli.output import bold
     from ledger.cli.writing import writing
@@ -64,7 +75,7 @@ def adjust(
             points=number,
             reason_code=reason,
             note=note,
-            approver=approver,
+            approver=approver_of(approver, approver_key_file),
         )
         receipt = ledger.send(ledger.connection.points.AdjustPoints, request)
         done = "given to" if number > 0 else "taken from"

@@ -6,6 +6,8 @@ A key is never an argument: what stands on a command line is seen by everybody o
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -80,6 +82,36 @@ def read_key(option: str, path: Path) -> str:
     if not 0 < len(text) <= _MAX_CHARACTERS or len(text.split()) > 1:
         raise usage(f"{option}: {path} must hold one API key or member token, and nothing else")
     return text
+
+
+def approver_of(name: str, key_file: Path | None) -> str:
+    """Who approves: a name, or the credential in a file. Raises CommandFailed (usage)."""
+    if name.startswith("lk_"):
+        raise usage("--approver: a key on a command line is seen by others: --approver-key-file")
+    if key_file is None:
+        return name
+    if name:
+        raise usage("--approver-key-file: give it or --approver, not both")
+    return read_key("--approver-key-file", key_file)
+
+
+@contextmanager
+def new_key_file(path: Path | None) -> Iterator[Callable[[str], None]]:
+    """Something to write a secret with, into a new file that only its owner can read, if any; the
+    file is there before there is a secret to lose, and goes again when there is none."""
+    if path is None:
+        yield lambda text: None
+        return
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise usage(f"--to: {path} can not be made: {error.strerror}") from None
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            yield lambda text: print(text, file=file, flush=True)
+    except BaseException:
+        path.unlink()
+        raise
 
 
 def _file(name: str) -> Path | None:

@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ledger.cli import options
+from ledger.cli import options, token_keys
 from ledger.cli.help import Command, Group
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
-    from rich.table import Table
-
-    from ledger.store.api_keys import ApiKey
 
 app = typer.Typer(
     cls=Group, no_args_is_help=True, help="API keys, and the keys that sign member tokens."
@@ -91,6 +88,8 @@ def create(
       ledger keys create root --role admin --all-programs --to root.key
     """
     from ledger.cli import output
+    from ledger.cli.credentials import new_key_file
+    from ledger.cli.present_keys import as_dict
     from ledger.engine import real_clock
     from ledger.store import api_keys
 
@@ -100,7 +99,7 @@ def create(
     expire_time = _expiry(expires, now)
     with _database(database_url, data_dir) as connection:
         missing = _unknown(connection, programs)
-        with _new_file(to) as write:
+        with new_key_file(to) as write:
             key, secret = api_keys.create_key(
                 connection,
                 name=name,
@@ -114,15 +113,16 @@ def create(
     if missing:
         output.note(f"There is no program {', '.join(missing)} yet.")
     if json:
-        output.print_json({"apiKey": secret if to is None else None, **_as_dict(key, now)})
+        output.print_json({"apiKey": secret if to is None else None, **as_dict(key, now)})
         return
-    output.done(f"key {output.bold(key.key_id)} of {output.bold(name)} is made, as {role}")
     if to is not None:
-        output.note(f"  written to {to}, readable by you only")
+        output.done(
+            f"key {output.bold(key.key_id)} of {output.bold(name)} is in {output.escape(str(to))}"
+        )
         return
+    output.note(f"Key {key.key_id} of {name}, shown this once. Send it with LEDGER_API_KEY or")
+    output.note("--api-key-file; over HTTP as `authorization: Bearer …`.")
     print(secret)
-    output.note("  This is the only time it is shown. Send it as LEDGER_API_KEY, or in a file with")
-    output.note("  --api-key-file; over HTTP as `authorization: Bearer …`.")
 
 
 @app.command("list", cls=Command)
@@ -141,17 +141,18 @@ def list_(
       ledger keys list --all --json
     """
     from ledger.cli import output
+    from ledger.cli.present_keys import as_dict, keys_table, state_of
     from ledger.engine import real_clock
     from ledger.store import api_keys
 
     now = real_clock()
     with _database(database_url, data_dir) as connection:
         keys = api_keys.read_keys(connection)
-    shown = [key for key in keys if every or _state(key, now) == "ACTIVE"]
+    shown = [key for key in keys if every or state_of(key, now) == "ACTIVE"]
     if json:
-        output.print_json({"keys": [_as_dict(key, now) for key in shown]})
+        output.print_json({"keys": [as_dict(key, now) for key in shown]})
     elif shown:
-        output.console().print(_table(shown, now))
+        output.console().print(keys_table(shown, now))
     else:
         more = "" if every or not keys else " `--all` shows those that are good no more."
         output.note(f"There are no keys.{more}")
@@ -177,6 +178,7 @@ def revoke(
     """
     from ledger.cli import output
     from ledger.cli.failure import CommandFailed
+    from ledger.cli.present_keys import as_dict
     from ledger.engine import real_clock
     from ledger.store import api_keys
 
@@ -192,64 +194,12 @@ def revoke(
             advice="`ledger keys list` shows the ids.",
         )
     if json:
-        output.print_json(_as_dict(key, now))
+        output.print_json(as_dict(key, now))
     else:
         output.done(f"key {output.bold(key.key_id)} of {output.bold(key.name)} is revoked")
 
 
-@app.command("rotate-token-key", cls=Command)
-def rotate_token_key(
-    file: Annotated[
-        Path,
-        typer.Argument(
-            metavar="FILE", envvar="LEDGER_TOKEN_KEYS", help="The file that servers are given."
-        ),
-    ],
-    keep: Annotated[
-        int,
-        typer.Option("--keep", min=0, max=20, metavar="N", help="Earlier keys that still verify."),
-    ] = 2,
-    stage: Annotated[
-        bool,
-        typer.Option(
-            "--stage", help="Only add a key that verifies; the next rotation lets it sign."
-        ),
-    ] = False,
-    json: options.Json = False,
-) -> None:
-    """Make a key that signs member tokens from now on, in a file for servers.
-
-    The first key of the file signs, all of them verify. Servers that run with
-    --token-keys FILE take it up within two seconds. Tokens live for an hour at
-    most: rotate twice within an hour, with --keep 0, and all are refused.
-
-    Where several machines have copies of the file, run it with --stage and
-    copy the file everywhere, then run it without and copy it again: so no
-    server gets a token that it can not verify yet.
-
-    Examples:
-      ledger keys rotate-token-key token-keys.json
-      ledger keys rotate-token-key token-keys.json --stage
-      LEDGER_TOKEN_KEYS=token-keys.json ledger keys rotate-token-key
-    """
-    from ledger.cli import output
-    from ledger.cli.failure import CommandFailed, usage
-    from ledger.rpc import tokens
-    from ledger.rpc.renewed import FilesUnusable
-
-    try:
-        earlier = tokens.load_token_keys(file) if file.exists() else []
-        keys, signing = tokens.rotated(earlier, keep=keep, stage=stage)
-        tokens.save_token_keys(file, keys)
-    except FilesUnusable as error:
-        raise CommandFailed(str(error), reason="TOKEN_KEYS_UNUSABLE") from None
-    except OSError as error:
-        raise usage(f"FILE: {file} can not be written: {error.strerror}") from None
-    ids = [key.kid for key in keys]
-    if json:
-        output.print_json({"file": str(file), "signs": signing, "verify": ids})
-        return
-    output.done(f"key {output.bold(signing)} signs; {len(ids)} verify: {', '.join(ids)}")
+app.command("rotate-token-key", cls=Command)(token_keys.rotate_token_key)
 
 
 def _check(name: str, role: str, programs: list[str], all_programs: bool) -> None:
@@ -344,78 +294,3 @@ def _unknown(connection: sa.Connection, programs: list[str]) -> list[str]:
         return []
     known = set(list_programs(connection, None, len(programs), programs))
     return [each for each in programs if each not in known]
-
-
-@contextmanager
-def _new_file(path: Path | None) -> Iterator[Any]:
-    """Something to write a secret with, into a new file that only its owner can read, if any; the
-    file is there before there is a secret to lose, and goes again when there is none."""
-    import os
-
-    from ledger.cli.failure import usage
-
-    if path is None:
-        yield lambda text: None
-        return
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except OSError as error:
-        raise usage(f"--to: {path} can not be made: {error.strerror}") from None
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            yield lambda text: print(text, file=file, flush=True)
-    except BaseException:
-        path.unlink()
-        raise
-
-
-def _state(key: ApiKey, now: int) -> str:
-    if key.revoke_time is not None:
-        return "REVOKED"
-    return "EXPIRED" if key.expire_time is not None and key.expire_time <= now else "ACTIVE"
-
-
-def _as_dict(key: ApiKey, now: int) -> dict[str, Any]:
-    from ledger.core.instants import format_instant
-
-    def time(instant: int | None) -> str | None:
-        return None if instant is None else format_instant(instant)
-
-    return {
-        "keyId": key.key_id,
-        "name": key.name,
-        "role": key.role,
-        "programs": None if key.programs is None else sorted(key.programs),
-        "actor": key.actor,
-        "state": _state(key, now),
-        "createTime": time(key.create_time),
-        "expireTime": time(key.expire_time),
-        "revokeTime": time(key.revoke_time),
-        "quotaPerSecond": key.quota_per_second,
-    }
-
-
-def _table(keys: list[ApiKey], now: int) -> Table:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    from ledger.cli.values import format_date
-    from ledger.core.instants import to_datetime
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("Id", style="bold", no_wrap=True)
-    for title in ("Name", "Role", "Programs", "Made", "Good until", "State"):
-        table.add_column(title, no_wrap=title != "Programs")
-    for key in keys:
-        state, ends = _state(key, now), key.expire_time
-        table.add_row(
-            key.key_id,
-            key.name,
-            key.role,
-            "all" if key.programs is None else ", ".join(sorted(key.programs)),
-            format_date(to_datetime(key.create_time).date()),
-            "-" if ends is None else format_date(to_datetime(ends).date()),
-            Text(state.lower(), "green" if state == "ACTIVE" else "red"),
-        )
-    return table

@@ -15,6 +15,7 @@ import contextlib
 import json
 import os
 import secrets
+import stat
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -79,15 +80,23 @@ def load_token_keys(path: Path) -> list[TokenKey]:
 
 
 def save_token_keys(path: Path, keys: Sequence[TokenKey]) -> None:
-    """Replace the file as a whole, readable by its owner only. Raises OSError."""
+    """Replace the file as a whole: owner and mode stay, a new one is its owner's only.
+
+    Raises OSError.
+    """
+    path = path.resolve()
     document = {"keys": [_plain(key) for key in keys]}
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "w") as file:
+            if path.exists():
+                before = path.stat()
+                os.fchown(descriptor, before.st_uid, before.st_gid)
+                os.fchmod(descriptor, stat.S_IMODE(before.st_mode))
             file.write(json.dumps(document, indent=1) + "\n")
             file.flush()
-            os.fsync(file.fileno())
+            os.fsync(descriptor)
         unfinished.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
