@@ -34,6 +34,7 @@ from ledger.store.tables import (
     APPEND_ONLY,
     Xid8,
     accounts,
+    api_keys,
     entries,
     expiry_warnings,
     metadata,
@@ -321,6 +322,54 @@ def test_a_request_id_is_recorded_once_per_member_and_entries_without_one_freely
             connection.execute(insert(entries), ENTRY | {"sequence": sequence, "request_id": None})
         with pytest.raises(DBAPIError, match="entries_request_id_key"):
             connection.execute(insert(entries), ENTRY | {"sequence": 4})
+
+
+KEY = {
+    "key_id": "aaaaaaaaaaaa",
+    "name": "till-7",
+    "role": "till",
+    "programs": ["coffee"],
+    "secret_hash": bytes(32),
+    "create_time": NOON,
+}
+
+
+def test_a_key_is_never_changed_nor_deleted_but_revoked_once(
+    owner: Engine, service: Engine
+) -> None:
+    with service.connect() as connection:
+        for statement in (insert(api_keys).values(KEY), api_keys.update().values(role="admin")):
+            with pytest.raises(DBAPIError, match="permission denied for table api_keys"):
+                connection.execute(statement)
+    with owner.connect() as connection:
+        with pytest.raises(DBAPIError, match="api_keys_secret_hash_check"):
+            connection.execute(insert(api_keys), KEY | {"secret_hash": b"short"})
+        connection.execute(insert(api_keys), KEY)
+        revoked = api_keys.update().values(revoke_time=NOON)
+        changes = [
+            api_keys.update().values(change)
+            for change in (
+                {"name": "maria"},
+                {"role": "admin"},
+                {"programs": None},
+                {"secret_hash": bytes(31) + b"x"},
+                {"expire_time": "2099-01-01T00:00:00Z"},
+                {"quota_per_second": 0},
+                {"role": "admin", "revoke_time": NOON},
+            )
+        ]
+        again = [revoked, api_keys.update().values(revoke_time=None)]
+        for statement in [*changes, revoked, *changes, *again]:
+            if statement is revoked and not connection.scalar(select(api_keys.c.revoke_time)):
+                connection.execute(revoked)
+                continue
+            with pytest.raises(DBAPIError, match="a key can only be revoked, and once"):
+                connection.execute(statement)
+        for change in ("DELETE FROM api_keys", "TRUNCATE api_keys"):
+            for replication in ("origin", "replica"):
+                connection.exec_driver_sql(f"SET session_replication_role = {replication}")
+                with pytest.raises(DBAPIError, match="api_keys is append-only"):
+                    connection.exec_driver_sql(change)
 
 
 def test_an_entry_knows_the_transaction_that_wrote_it(service: Engine) -> None:
