@@ -180,6 +180,11 @@ def test_a_page_brings_words_of_its_own(till: GrpcClient, visitor: Visitor, memb
                    catch (error) { return error.message } }"""
     )
     assert refused.startswith("no such text: wrth. There are: label, loading, unit, worth,")
+    faulty = page.evaluate(
+        """() => { try { customElements.get("loyalty-balance").addTexts("fr", {worth: {one: "1"}}) }
+                   catch (error) { return error.message } }"""
+    )
+    assert faulty == "worth must be a text, or an object with other, one, few …"
 
 
 def test_a_page_says_in_which_time_zone_days_end(
@@ -210,10 +215,30 @@ def test_names_are_text_and_large_numbers_are_exact(
 
     page.route(
         "**/GetBalance",
-        lambda route: route.fulfill(json={"availablePoints": "9007199254740993", "version": "99"}),
+        lambda route: route.fulfill(json={"availablePoints": "9007199254740993"}),
     )
+    visitor.expect("ERR_FAILED")
+    page.route("**/WatchBalance", lambda route: route.abort())
     page.reload()
     expect(part(page, "number")).to_have_text("9,007,199,254,740,993")
+
+
+def test_an_answer_that_is_none_is_no_end_of_it(
+    till: GrpcClient, visitor: Visitor, member: str
+) -> None:
+    visitor.expect("unavailable: .* is no answer of the ledger")
+    buys(till, member, program="plain")
+    page = visitor.opens(widget(member, "plain", token=""))
+    answers = ["<p>Sign in to the Wi-Fi</p>", "null"]
+    page.route(
+        "**/GetBalance",
+        lambda route: route.fulfill(body=answers.pop(0)) if answers else route.continue_(),
+    )
+    page.eval_on_selector("loyalty-balance", "element => element.token = 't'")
+
+    expect(part(page, "note")).to_contain_text("Your points can not be reached right now.")
+    expect(part(page, "number")).to_have_text("12", timeout=20_000)
+    assert answers == []
 
 
 def test_what_a_page_sets_before_the_script_is_there_is_heeded(

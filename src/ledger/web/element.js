@@ -35,6 +35,11 @@ export class LoyaltyBalance extends HTMLElement {
       const known = Object.keys(TEXTS.en).join(", ");
       throw new RangeError(`no such text: ${unknown.join(", ")}. There are: ${known}`);
     }
+    for (const [key, text] of Object.entries(texts)) {
+      if (typeof text !== "string" && typeof text?.other !== "string") {
+        throw new TypeError(`${key} must be a text, or an object with other, one, few …`);
+      }
+    }
     const [tag] = Intl.getCanonicalLocales(language);
     TEXTS[tag] = { ...TEXTS[tag], ...texts };
     present.forEach((element) => element.render());
@@ -146,7 +151,6 @@ export class LoyaltyBalance extends HTMLElement {
   #takeBalance(balance) {
     const { balance: before, state } = this.#model;
     this.#renewals = 0;
-    if (before && count(balance.version) < count(before.version)) return false; // it overtook
     Object.assign(this.#model, { state: "ready", balance, time: Date.now() });
     this.render();
     if (state === "offline" && before) this.#announce("online");
@@ -183,16 +187,17 @@ export class LoyaltyBalance extends HTMLElement {
       permission_denied: "failed",
       invalid_argument: "failed",
     };
-    const state = states[error.code] ?? "offline";
+    const code = error instanceof CallError ? error.code : "internal";
+    const state = states[code] ?? "offline";
     const news = state !== this.state;
     this.#model.state = state;
     if (state === "unknown") delete this.#model.balance;
     this.render();
-    if (error.code === "unauthenticated") {
+    if (code === "unauthenticated") {
       this.#renew(signal);
     } else if (news) {
-      console.warn(`<loyalty-balance>: ${error.code}: ${error.message}`);
-      this.#fire("loyalty-error", { code: error.code, message: error.message });
+      console.warn(`<loyalty-balance>: ${code}: ${error.message}`);
+      this.#fire("loyalty-error", { code, message: error.message });
       if (state === "offline") this.#announce("offline");
     }
   }

@@ -11,8 +11,8 @@ const FINAL = new Set(["unauthenticated", "permission_denied", "invalid_argument
  * Follows one member until `signal` aborts or the ledger refuses for good.
  *
  * `on.balance` and `on.details` get what the ledger answers, `on.heard` is told of every sign of
- * life, `on.trouble` gets the CallError when nothing can be read. After each failure it waits longer
- * and at random, so that the pages which a restarted server has lost do not come back all at once.
+ * life, `on.trouble` gets the error when nothing can be read. After each failure it waits longer and
+ * at random, so that the pages which a restarted server has lost do not come back all at once.
  */
 async function follow(ledger, member, signal, on) {
   const readDetails = async () => {
@@ -39,7 +39,6 @@ async function follow(ledger, member, signal, on) {
       }
     } catch (error) {
       if (signal.aborted) return;
-      if (!(error instanceof CallError)) throw error;
       // Every restart of a server ends streams. It is trouble if reading fails, too.
       if (began === Infinity || FINAL.has(error.code)) on.trouble(error);
       if (FINAL.has(error.code)) return;
@@ -56,7 +55,12 @@ function backOff(failures) {
 /** Waits, or until `signal` aborts. */
 function wait(ms, signal) {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
+    const end = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, signal.aborted ? 0 : ms);
+    signal.addEventListener("abort", end);
   });
 }

@@ -15,6 +15,22 @@ class CallError extends Error {
   }
 }
 
+/** Raises what the browser says of a network, or of an answer that is none, as a CallError. */
+function unavailable(error) {
+  throw new CallError("unavailable", String(error));
+}
+
+/** The object in a JSON text. */
+function parsed(text) {
+  try {
+    const value = JSON.parse(text);
+    if (value instanceof Object) return value;
+  } catch {
+    // told below
+  }
+  return unavailable(`${text.slice(0, 40)} … is no answer of the ledger`);
+}
+
 /** The ledger at `base` for the bearer of a token (https://connectrpc.com/docs/protocol/). */
 class Ledger {
   constructor(base, token) {
@@ -26,9 +42,7 @@ class Ledger {
   async read(method, request, signal) {
     const limited = AbortSignal.any([signal, AbortSignal.timeout(CALL_MS)]);
     const response = await this.#post(method, "application/json", JSON.stringify(request), limited);
-    return response.json().catch((error) => {
-      throw new CallError("unavailable", String(error));
-    });
+    return parsed(await response.text().catch(unavailable));
   }
 
   /** Answers, as they come. Raises CallError, also when the stream breaks off. */
@@ -45,7 +59,7 @@ class Ledger {
       const body = frame(JSON.stringify(request));
       const response = await this.#post(method, "application/connect+json", body, either);
       for await (const { flags, text } of frames(response.body, heard)) {
-        const message = JSON.parse(text);
+        const message = parsed(text);
         if (flags & LAST_FRAME) {
           if (message.error) throw new CallError(message.error.code, message.error.message);
           return;
@@ -62,20 +76,15 @@ class Ledger {
   async #post(method, type, body, signal) {
     const headers = { "content-type": type, "connect-protocol-version": "1" };
     headers.authorization = `Bearer ${this.token}`;
-    let response;
-    try {
-      response = await fetch(`${this.base}${SERVICE}/${method}`, {
-        method: "POST",
-        headers,
-        body,
-        signal,
-        cache: "no-store",
-        credentials: "omit",
-        redirect: "error",
-      });
-    } catch (error) {
-      throw new CallError("unavailable", String(error));
-    }
+    const response = await fetch(`${this.base}${SERVICE}/${method}`, {
+      method: "POST",
+      headers,
+      body,
+      signal,
+      cache: "no-store",
+      credentials: "omit",
+      redirect: "error",
+    }).catch(unavailable);
     if (response.ok) return response;
     const problem = await response.json().catch(() => ({}));
     const codes = { 401: "unauthenticated", 403: "permission_denied" };
@@ -98,9 +107,7 @@ async function* frames(body, heard) {
   const reader = body.getReader();
   let buffer = new Uint8Array(0);
   for (;;) {
-    const { value, done } = await reader.read().catch((error) => {
-      throw new CallError("unavailable", String(error));
-    });
+    const { value, done } = await reader.read().catch(unavailable);
     if (done) return;
     heard();
     const joined = new Uint8Array(buffer.length + value.length);

@@ -19,7 +19,8 @@ const STYLE = `
   padding: var(--loyalty-padding, 1.25rem);
   border: 1px solid var(--_border); border-radius: var(--loyalty-radius, 0.875rem);
   background: var(--_background); color: var(--_color);
-  font: 1rem/1.45 var(--loyalty-font, system-ui, sans-serif); overflow-wrap: anywhere;
+  font: 1rem/1.45 var(--loyalty-font, system-ui, sans-serif);
+  overflow-wrap: anywhere; text-wrap: pretty;
 }
 .card:focus { outline: none; }
 .ring { position: relative; flex: none; inline-size: 6rem; block-size: 6rem; }
@@ -31,6 +32,7 @@ circle { fill: none; stroke-width: 9; }
   position: absolute; inset: 0; display: grid; place-items: center;
   font-weight: 600; font-variant-numeric: tabular-nums;
 }
+.inside.highest { font-size: 2rem; color: var(--_accent); }
 .body { flex: 1 1 12rem; min-inline-size: 0; display: grid; gap: 0.25rem; }
 .tier { font-weight: 600; color: var(--_accent); }
 .points { display: flex; flex-wrap: wrap; align-items: baseline; column-gap: 0.4rem; }
@@ -56,19 +58,25 @@ button {
   border: 1px solid currentColor; border-radius: 0.375rem; padding: 0.25rem 0.625rem;
   min-block-size: 1.75rem;
 }
-button:focus-visible, summary:focus-visible { outline: 2px solid var(--_accent); outline-offset: 2px; }
+button:focus-visible, summary:focus-visible {
+  outline: 2px solid var(--_accent); outline-offset: 2px;
+}
 .spoken {
   position: absolute; inline-size: 1px; block-size: 1px; overflow: hidden; clip-path: inset(50%);
   white-space: nowrap;
 }
-@container (max-width: 17rem) { .ring { inline-size: 4.5rem; block-size: 4.5rem; font-size: 0.875rem; } }
+@container (max-width: 17rem) {
+  .ring { inline-size: 4.5rem; block-size: 4.5rem; font-size: 0.875rem; }
+}
 @media (prefers-reduced-motion: no-preference) {
   .arc { transition: stroke-dasharray 0.8s ease; }
   .number.changed { animation: changed 1.2s ease; }
-  @keyframes changed { 0%, 40% { background: color-mix(in srgb, var(--_accent) 25%, transparent); } }
+  @keyframes changed {
+    0%, 40% { background: color-mix(in srgb, var(--_accent) 25%, transparent); }
+  }
 }
 @media (forced-colors: active) {
-  .track { stroke: GrayText; }
+  .track { stroke: CanvasText; stroke-width: 2; }
   .arc { stroke: Highlight; }
 }
 `;

@@ -36,7 +36,7 @@ class View {
     this.body.append(
       this.points,
       line("value"),
-      line("debt"),
+      line("debt", "small"),
       line("expiry", "small"),
       line("pending", "small muted"),
       line("held", "small muted"),
@@ -132,6 +132,7 @@ class View {
     this.ring.setAttribute("aria-valuenow", percent);
     this.ring.setAttribute("aria-valuetext", text);
     this.inside.textContent = short;
+    this.inside.classList.toggle("highest", !next);
     this.arc.setAttribute("stroke-dasharray", `${percent} 100`);
     this.arc.setAttribute("visibility", percent ? "visible" : "hidden"); // a round cap is a dot
   }
@@ -159,7 +160,8 @@ class View {
 
 /** What goes first: the soonest lot, or everything for want of a purchase. */
 function expiryText({ nextExpiry }, { inactivityExpireTime, inactivityPoints }, words) {
-  const idle = count(inactivityPoints) > 0n ? Date.parse(inactivityExpireTime) : Infinity;
+  const isIdling = inactivityExpireTime && count(inactivityPoints) > 0n;
+  const idle = isIdling ? Date.parse(inactivityExpireTime) : Infinity;
   const lot = nextExpiry ? Date.parse(nextExpiry.expireTime) : Infinity;
   if (lot === Infinity && idle === Infinity) return "";
   if (idle < lot) return words.say("inactivity", { date: words.lastDay(inactivityExpireTime) });

@@ -16,7 +16,8 @@ class Words {
     this.plural = new Intl.PluralRules(chosen);
     const zoned = (style) => new Intl.DateTimeFormat(this.language, { ...style, timeZone });
     this.days = zoned({ dateStyle: "long" });
-    this.minutes = zoned({ dateStyle: "short", timeStyle: "short" });
+    this.minutes = zoned({ timeStyle: "short" });
+    this.daysAndMinutes = zoned({ dateStyle: "short", timeStyle: "short" });
   }
 
   say(key, values = {}, n = 0n) {
@@ -46,8 +47,10 @@ class Words {
     return this.days.format(new Date(instant));
   }
 
+  /** A time of today, or with its day. */
   time(instant) {
-    return this.minutes.format(new Date(instant));
+    const isToday = this.date(instant) === this.date(Date.now());
+    return (isToday ? this.minutes : this.daysAndMinutes).format(new Date(instant));
   }
 }
 
