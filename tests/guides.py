@@ -2,8 +2,9 @@
 
 A ```console block is a session: what follows `$ ` is run by a shell that lasts for the whole guide,
 and what follows that is what it prints. A ```python block is run as it is, all of a guide in one
-namespace, and what it prints is in the ```text block that follows it, if one does. Addresses and
-other names that a guide must invent are replaced, in both directions.
+namespace, and what it prints is in the ```text block that follows it, if one does; a test may run
+blocks of other languages likewise. Addresses and other names that a guide must invent are replaced,
+in both directions.
 
 Two texts are alike if they differ in white space only, and where the guide has `…`.
 """
@@ -19,7 +20,7 @@ import shlex
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -100,7 +101,8 @@ class Guide:
     """Runs the blocks of one guide in order; a context manager.
 
     `names` are what the guide calls things and what they are called here; `environment` is added
-    to that of the shell, which finds the commands of this Python's environment first.
+    to that of the shell, which finds the commands of this Python's environment first. `others` run
+    blocks in other languages, and answer what they print.
     """
 
     def __init__(
@@ -110,16 +112,19 @@ class Guide:
         *,
         names: Mapping[str, str] | None = None,
         environment: Mapping[str, str] | None = None,
+        others: Mapping[str, Callable[[str], str]] | None = None,
     ) -> None:
         self.guide = guide
+        #: of the Python
+        self.namespace: dict[str, Any] = {"__name__": "__guide__"}
+        self._others = dict(others or {})
         self._names = dict(names or {})
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("LEDGER_")}
         self._shell = _Shell({**inherited, "PATH": path, **(environment or {})}, directory)
-        self._namespace: dict[str, Any] = {"__name__": "__guide__"}
 
     def run(self) -> int:
-        """How many commands and Python blocks were run. Raises AssertionError with the place."""
+        """How many commands and blocks were run. Raises AssertionError with the place."""
         count = 0
         found = blocks(self.guide)
         for block, after in zip(found, [*found[1:], Block("", "", 0)], strict=True):
@@ -127,9 +132,9 @@ class Guide:
                 for step in steps(block.text):
                     self._check(block, step.command, step.output, self._command(step.command))
                     count += 1
-            elif block.language == "python":
+            elif block.language == "python" or block.language in self._others:
                 shown = after.text if after.language == "text" else "…"
-                self._check(block, block.text, shown, self._python(block))
+                self._check(block, block.text, shown, self._printed(block))
                 count += 1
         return count
 
@@ -142,12 +147,14 @@ class Guide:
     def _command(self, command: str) -> str:
         return self._shell.run(self.replaced(command))
 
-    def _python(self, block: Block) -> str:
+    def _printed(self, block: Block) -> str:
+        if block.language in self._others:
+            return self._others[block.language](self.replaced(block.text))
         printed = io.StringIO()
         # Errors then name the line of the guide.
         source = "\n" * (block.line - 1) + self.replaced(block.text)
         with contextlib.redirect_stdout(printed):
-            exec(compile(source, str(self.guide), "exec"), self._namespace)
+            exec(compile(source, str(self.guide), "exec"), self.namespace)
         return printed.getvalue()
 
     def _check(self, block: Block, what: str, shown: str, printed: str) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
+import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
-from playwright.sync_api import Browser, BrowserContext, Locator, Page
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page
 
 WIDGET = "loyalty-balance"
 
@@ -24,6 +27,8 @@ class Site:
         #: of the ledger's HTTP port
         self.ledger = ""
         self.pages: dict[str, str] = {}
+        #: what is answered to a POST, as JSON
+        self.answers: dict[str, Callable[[], object]] = {}
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, name="site")
@@ -42,6 +47,12 @@ class Site:
                 self.end_headers()
                 self.wfile.write((page or "").encode())
 
+            def do_POST(self) -> None:
+                self.send_response(200)
+                self.send_header("content-type", "application/json")
+                self.end_headers()
+                self.wfile.write(json.dumps(site.answers[self.path]()).encode())
+
             def log_message(self, *arguments: object) -> None:
                 pass
 
@@ -50,18 +61,22 @@ class Site:
     @property
     def policy(self) -> str:
         return (
-            f"default-src 'none'; img-src data:; script-src {self.ledger}; "
-            f"connect-src {self.ledger}; require-trusted-types-for 'script'; trusted-types 'none'"
+            f"default-src 'none'; img-src data:; script-src {self.ledger}; connect-src 'self' "
+            f"{self.ledger}; require-trusted-types-for 'script'; trusted-types 'none'"
         )
 
     def page(self, elements: str, lang: str = "en") -> str:
         """The path of a new page with the widget's script and these elements."""
+        script = f'<script type="module" src="{self.ledger}/web/v1/loyalty-balance.js"></script>'
+        return self.plain_page(f"{script}<main>{elements}</main>", lang)
+
+    def plain_page(self, body: str, lang: str = "en") -> str:
+        """The path of a new page."""
         path = f"/{len(self.pages) + 1}"
         self.pages[path] = (
             f'<!doctype html><html lang="{lang}"><head><title>Shop</title><meta charset="utf-8">'
             '<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">'
-            f'<script type="module" src="{self.ledger}/web/v1/loyalty-balance.js"></script>'
-            f"</head><body><main>{elements}</main></body></html>"
+            f"</head><body>{body}</body></html>"
         )
         return path
 
@@ -70,6 +85,10 @@ class Site:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Serve no more. May be called again."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -100,22 +119,31 @@ class Visitor:
     ) -> Page:
         """A page with these elements, at the site's first or `other` origin; once it is `watching`.
         `window` is what Browser.new_context takes, such as color_scheme."""
+        page = self._window(**window)
+        origin = self._site.other_origin if other else self._site.origin
+        with page.expect_response("**/WatchBalance") if watching else nullcontext():
+            page.goto(origin + self._site.page(elements, lang))
+        return page
+
+    def opens_plain(self, path: str) -> Page:
+        """A page that the site has already."""
+        page = self._window()
+        page.goto(self._site.origin + path)
+        return page
+
+    def _window(self, **window: Any) -> Page:
         settings = {"timezone_id": "Europe/Berlin", "locale": "fr", **window}
         context = self._browser.new_context(**settings)
         context.set_default_timeout(5_000)
         self._contexts.append(context)
         page = context.new_page()
-        page.on(
-            "console",
-            lambda said: (
-                self._complaints.append(said.text) if said.type in ("error", "warning") else None
-            ),
-        )
+        page.on("console", self._note)
         page.on("pageerror", lambda error: self._complaints.append(str(error)))
-        origin = self._site.other_origin if other else self._site.origin
-        with page.expect_response("**/WatchBalance") if watching else nullcontext():
-            page.goto(origin + self._site.page(elements, lang))
         return page
+
+    def _note(self, said: ConsoleMessage) -> None:
+        if said.type in ("error", "warning"):
+            self._complaints.append(said.text)
 
     def sees(self, member: str, program: str = "bean-street", **how: Any) -> Page:
         """A page with the balance of one member, when it is there and is being watched."""
@@ -155,3 +183,11 @@ def texts(page: Page) -> dict[str, str]:
                 .map((each) => [each.getAttribute("part") ?? "note", each.textContent]))""",
     )
     return found
+
+
+def until(page: Page, expression: str, seconds: float = 5.0) -> None:
+    """Return once it is true on the page. (wait_for_function needs a page that may use eval.)"""
+    deadline = time.monotonic() + seconds
+    while not page.evaluate(expression):
+        assert time.monotonic() < deadline, f"not within {seconds} s: {expression}"
+        page.wait_for_timeout(20)
