@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -78,6 +79,30 @@ def test_it_opens_nothing_else(guarded: GuardedLedger, visitor: Visitor, member:
 
     expect(page.get_by_text("Your points can not be shown.")).to_be_visible()
     assert "12" not in page.locator("loyalty-balance").inner_text()
+
+
+def test_when_a_token_ends_the_page_brings_another_one(
+    guarded: GuardedLedger, visitor: Visitor, member: str
+) -> None:
+    visitor.expect(*REFUSED)
+    guarded.sell(member, member, 12)
+    token = guarded.token(member, seconds=2)
+    ends = time.time() + 2.1
+    page = visitor.opens(widget(member, token=token), watching=True)
+    note_expiries(page)
+    expect(part(page, "number")).to_have_text("12")
+
+    # What is open tells nothing more once the token has ended.
+    page.wait_for_timeout(max(0.0, ends - time.time()) * 1_000)
+    guarded.sell(member, f"{member}-2", 3)
+    until(page, "expiries.length > 0")
+    assert page.evaluate("expiries[0]") == ["bean-street", member, "loyalty-balance"]
+    expect(part(page, "number")).to_have_text("12")
+    expect(part(page, "note")).to_be_hidden()  # the customer need not know
+
+    give(page, guarded.token(member))
+    expect(part(page, "number")).to_have_text("15")
+    expect(page.locator("[state=ready]")).to_have_count(1)
 
 
 def test_a_page_that_brings_none_has_the_customer_told(
