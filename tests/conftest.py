@@ -140,6 +140,9 @@ class RunningServer:
         return grpc.insecure_channel(self.grpc_address)
 
 
+ANY_PORTS = {"grpc_address": "127.0.0.1:0", "http_address": "127.0.0.1:0"}
+
+
 @contextmanager
 def running_server(
     database_url: str, *, clock: Callable[[], int] = real_clock, **options: Any
@@ -156,9 +159,7 @@ def running_server(
     async def serve() -> None:
         try:
             server = Server(
-                ServeOptions(
-                    database_url, grpc_address="127.0.0.1:0", http_address="127.0.0.1:0", **options
-                ),
+                ServeOptions(database_url, **{**ANY_PORTS, **options}),
                 clock=clock,
             )
             await server.start()

@@ -49,6 +49,8 @@ def test_all_commands_are_there() -> None:
         "statement",
         "expiring",
         "explain",
+        "watch",
+        "events",
         "tier",
         "activity",
         "override-tier",

@@ -21,6 +21,7 @@ from ledger.cli import (
     redemptions,
     replay,
     serve,
+    streams,
     tiers,
     till,
     timeline,
@@ -84,9 +85,11 @@ app.add_typer(embedded.app, name="embedded", rich_help_panel=_SERVER)
 app.command("till", cls=Command, rich_help_panel=_TILLS)(till.till)
 app.add_typer(programs.app, name="program", rich_help_panel=_PROGRAMS)
 app.command("demo", cls=Command, rich_help_panel=_PROGRAMS)(timeline.demo)
+app.command("events", cls=Command, rich_help_panel=_PROGRAMS)(streams.events)
 app.command("replay", cls=Command, rich_help_panel=_PROGRAMS)(replay.replay)
 app.command("balance", cls=Command, rich_help_panel=_MEMBERS)(balances.balance)
 app.command("statement", cls=Command, rich_help_panel=_MEMBERS)(balances.statement)
+app.command("watch", cls=Command, rich_help_panel=_MEMBERS)(streams.watch)
 app.command("explain", cls=Command, rich_help_panel=_MEMBERS)(balances.explain)
 app.command("expiring", cls=Command, rich_help_panel=_MEMBERS)(balances.expiring)
 app.command("tier", cls=Command, rich_help_panel=_MEMBERS)(tiers.tier)

@@ -45,6 +45,13 @@ class Connection(client.Connection):
         except LedgerError as error:
             raise command_failed(error) from None
 
+    def stream(self, method: Any, request: Any, answer: type[AnswerT]) -> Iterator[AnswerT]:
+        """As in the client. Raises CommandFailed."""
+        try:
+            yield from super().stream(method, request, answer)
+        except LedgerError as error:
+            raise command_failed(error) from None
+
     def program(self, program_id: str) -> program_pb2.Program:
         """The named program, or, without a name, the only one of the server.
 

@@ -26,6 +26,8 @@ __all__ = [
     "note",
     "print_failure",
     "print_json",
+    "print_json_line",
+    "print_line",
 ]
 
 #: how wide a table is where nobody's terminal says
@@ -57,6 +59,17 @@ def print_json(document: Any) -> None:
     """One JSON document on stdout."""
     indent = 2 if sys.stdout.isatty() else None
     print(json.dumps(document, indent=indent, ensure_ascii=False))
+
+
+def print_line(text: Text) -> None:
+    """One of many results, on a line of its own, at once."""
+    console().print(text, soft_wrap=True)
+    sys.stdout.flush()
+
+
+def print_json_line(document: Any) -> None:
+    """One of many JSON documents on stdout, on a line of its own, at once."""
+    print(json.dumps(document, ensure_ascii=False), flush=True)
 
 
 def note(text: str) -> None:

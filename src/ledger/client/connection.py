@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -94,6 +95,32 @@ class Connection:
                 assert isinstance(result, answer)
                 return result
         raise AssertionError("the last try returns or raises")
+
+    def stream(self, method: Any, request: Message, answer: type[AnswerT]) -> Iterator[AnswerT]:
+        """What a method of a stub answers one after the other, without an end.
+
+        A stream that ends, as any may, is opened again with the request as it then is: whoever
+        reads keeps in it where to go on. Raises LedgerError when that fails until the time limit of
+        a call is over, or is of no use.
+        """
+        failed_at = 0.0
+        attempt = 0
+        while True:
+            try:
+                for result in method(request, metadata=self._metadata):
+                    attempt = 0
+                    assert isinstance(result, answer)
+                    yield result
+            except grpc.RpcError as grpc_error:
+                error = error_of_call(grpc_error, self.address)
+                attempt += 1
+                if attempt == 1:
+                    failed_at = time.monotonic()
+                wait = retry_delay_seconds(min(attempt, TRIES), error)
+                out_of_time = time.monotonic() + wait >= failed_at + self.timeout_seconds
+                if out_of_time or not (may_try_again(error) or error.reason == "READER_TOO_SLOW"):
+                    raise error from None
+                time.sleep(wait)
 
 
 def may_try_again(error: LedgerError) -> bool:
