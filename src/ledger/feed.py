@@ -31,7 +31,9 @@ RETRY_SECONDS = 1.0
 #: between two looks for what other processes have committed
 POLL_SECONDS = 0.2
 #: between two wakings of one stream, at least
-_GAP_SECONDS = 0.2
+_GAP_SECONDS = 0.5
+#: the same for what is told in this process: streams that are woken together are read together
+_TURN_SECONDS = 0.1
 
 
 class Listener:
@@ -73,7 +75,7 @@ class _Followed:
     """A program that somebody listens to."""
 
     def __init__(self) -> None:
-        #: by member; those of None listen to the whole program
+        #: by member; None: to the whole program
         self.listeners: dict[str | None, set[Listener]] = {}
         #: the latest transaction seen that changed something
         self.latest = 0
@@ -99,6 +101,11 @@ class Feed:
         self._limit = limit
         self._poll_seconds = poll_seconds
         self._followed: dict[str, _Followed] = {}
+        #: who came since the last look began
+        self._new: list[Listener] = []
+        #: who is to be woken next, and when (monotonic) that was done last
+        self._touched: set[MemberKey] = set()
+        self._woken_at = 0.0
         #: set while anything is followed
         self._wanted = asyncio.Event()
         #: what it shows has been told; None while nothing is followed
@@ -159,6 +166,7 @@ class Feed:
     def _add(self, program_id: str, member_id: str | None, listener: Listener) -> None:
         followed = self._followed.setdefault(program_id, _Followed())
         followed.listeners.setdefault(member_id, set()).add(listener)
+        self._new.append(listener)
         self._wanted.set()
 
     def _remove(self, program_id: str, member_id: str | None, listener: Listener) -> None:
@@ -185,12 +193,21 @@ class Feed:
                     touched.add((entry.program_id, entry.member_id))
         if touched:
             with contextlib.suppress(RuntimeError):  # closed: nobody listens any more
-                self._loop.call_soon_threadsafe(self._wake, touched)
+                self._loop.call_soon_threadsafe(self._touch, touched)
 
-    def _wake(self, touched: Collection[MemberKey]) -> None:
-        for program_id, member_id in touched:
+    def _touch(self, touched: Collection[MemberKey]) -> None:
+        """Wake who listens to these members: now, or in a moment together with others."""
+        if not self._touched:
+            pause = self._woken_at + _TURN_SECONDS - time.monotonic()
+            asyncio.get_running_loop().call_later(max(0.0, pause), self._wake)
+        self._touched.update(touched)
+
+    def _wake(self) -> None:
+        for program_id, member_id in self._touched:
             if program_id in self._followed:
                 self._followed[program_id].wake((member_id, None))
+        self._touched.clear()
+        self._woken_at = time.monotonic()
 
     async def _run(self) -> None:
         while True:
@@ -207,17 +224,18 @@ class Feed:
 
     async def _look(self) -> None:
         """Wake who listens to what has become visible since the last look."""
-        before, programs = self._seen, set(self._followed)
+        before = self._seen
         if before is None:
             return
-        seen, changes = await self._engine.query(read_changes, before, programs)
-        for program_id, followed in self._followed.items():
-            if program_id not in programs:  # since then: nobody has looked for it
-                followed.wake(list(followed.listeners))
-                continue
-            members, latest = changes.get(program_id, ((), 0))
-            followed.latest = max(followed.latest, latest)
-            if members:
+        self._new.clear()
+        wanted = {name: list(each.listeners) for name, each in self._followed.items()}
+        seen, changes = await self._engine.query(read_changes, before, wanted)
+        for listener in self._new:  # nobody has looked for them
+            listener.wake()
+        for program_id, (members, latest) in changes.items():
+            if program_id in self._followed:
+                followed = self._followed[program_id]
+                followed.latest = max(followed.latest, latest)
                 followed.wake((*members, None))
         if self._followed:
             self._seen = seen

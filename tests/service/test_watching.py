@@ -9,14 +9,16 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
+import grpc
 import pytest
 
 from ledger.rpc import watching as watching_service
-from ledger.v1 import balance_pb2, types_pb2
+from ledger.v1 import balance_pb2, balance_pb2_grpc, types_pb2
 from tests.conftest import RunningServer, running_server
 from tests.service.client import Failure, GrpcClient
 from tests.service.requests import (
     PROGRAM,
+    batch,
     clock,
     enrollment,
     hold,
@@ -98,7 +100,7 @@ def test_a_write_reaches_who_watches_on_the_same_server_at_once(
         next(balances)
         waits = []
         for number in range(5):
-            time.sleep(0.25)  # longer than streams are spared
+            time.sleep(0.55)  # longer than streams are spared
             began = time.monotonic()
             version = grpc_client.record_purchase(purchase(number)).balance.version
             assert next(balances).version == version
@@ -113,14 +115,14 @@ def test_replicas_see_each_others_writes(replicas: tuple[RunningServer, RunningS
     with watch(replicas[0], watching()) as here, watch(replicas[1], watching()) as there:
         shown_here, shown_there = following(here), following(there)
         next(shown_here), next(shown_there)
-        for number in range(1, 7):
+        for number in range(1, 5):
             writer = (first, second)[number % 2]
             began = time.monotonic()
             balance = writer.record_purchase(purchase(number, "10.00")).balance
             assert next(shown_here) == balance
             assert next(shown_there) == balance
             assert time.monotonic() - began < ELSEWHERE_SECONDS + SLACK_SECONDS
-            time.sleep(0.25)
+            time.sleep(0.55)
     first.close()
     second.close()
 
@@ -142,8 +144,8 @@ def test_a_balance_that_changes_all_the_time_is_shown_at_its_newest(
     versions = [balance.version for balance in shown]
     assert versions == sorted(set(versions))
     assert shown[-1] == last
-    # Not more than one in 0.2 s, and the first and the last.
-    assert len(shown) <= took / 0.2 + 2
+    # Not more than one in 0.5 s, and the first and the last.
+    assert len(shown) <= took / 0.5 + 2
 
 
 def test_versions_never_go_back_while_two_replicas_write(
@@ -390,3 +392,45 @@ def test_a_member_can_be_watched_from_its_first_entry_on(
     grpc_client.enroll_member(enrollment("new"))
     with watch(server, watching("new", min_version=1)) as stream:
         assert next(stream).balance.version == 1
+
+
+def test_watchers_of_members_that_do_not_change_cost_a_write_nothing(
+    server: RunningServer, grpc_client: GrpcClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two hundred streams are open; only the one that is concerned looks at anything."""
+    members = [f"m-{number}" for number in range(200)]
+    open_program(grpc_client, [])
+    grpc_client.batch_write(batch(*(enrollment(member_id) for member_id in members)))
+    looked: list[str] = []
+    wakings: list[object] = []
+    look, touch = watching_service._look, server.service._feed._touch
+
+    async def counted(engine: Any, program_id: str, member_id: str) -> Any:
+        looked.append(member_id)
+        return await look(engine, program_id, member_id)
+
+    def noted(touched: Any) -> None:
+        wakings.append(touched)
+        touch(touched)
+
+    monkeypatch.setattr(watching_service, "_look", counted)
+    monkeypatch.setattr(server.service._feed, "_touch", noted)
+    with contextlib.ExitStack() as stack:
+        channel = stack.enter_context(grpc.insecure_channel(server.grpc_address))
+        stub: Any = balance_pb2_grpc.BalanceServiceStub(channel)
+        streams = {member_id: stub.WatchBalance(watching(member_id)) for member_id in members}
+        for stream in streams.values():
+            assert next(stream).balance.version == 1
+        looked.clear()
+        grpc_client.enroll_member(enrollment("bystander"))
+        for number in range(100):
+            grpc_client.record_purchase(purchase(number, member_id="bystander"))
+        time.sleep(0.5)  # longer than a look at the journal takes
+        assert looked == []
+        assert wakings == []
+        version = grpc_client.record_purchase(purchase("x", member_id="m-7")).balance.version
+        assert next(streams["m-7"]).balance.version == version
+        time.sleep(0.7)
+        # Once for what this process wrote, and once when it is found in the journal.
+        assert set(looked) == {"m-7"}
+        assert len(looked) <= 2

@@ -274,7 +274,7 @@ def test_each_change_is_seen_once_as_soon_as_it_is_committed(
 
     def look(since: Any) -> tuple[Any, set[str]]:
         with database.connect() as connection:
-            seen, changes = read_changes(connection, since, ["coffee", "tea"])
+            seen, changes = read_changes(connection, since, {"coffee": [None, "x"], "tea": [None]})
         return seen, {member for members, _ in changes.values() for member in members}
 
     write(held, "held", 1)
@@ -294,6 +294,25 @@ def test_each_change_is_seen_once_as_soon_as_it_is_committed(
     seen, changed = look(seen)
     assert changed == {"held"}
     assert look(seen)[1] == set()
+
+
+def test_only_changes_of_those_who_are_wanted_are_looked_for(
+    database: Engine, sessions: list[Connection]
+) -> None:
+    writer = sessions[0]
+    with database.connect() as connection:
+        before = read_snapshot(connection)
+        for program_id in ("coffee", "tea", "milk"):
+            for member_id in ("ada", "bob"):
+                write(writer, member_id, 1, program_id)
+        writer.commit()
+        _, changes = read_changes(connection, before, {"coffee": ["ada", "eve"], "tea": [None]})
+        assert {name: set(members) for name, (members, _) in changes.items()} == {
+            "coffee": {"ada"},
+            "tea": {"ada", "bob"},
+        }
+        _, changes = read_changes(connection, before, {"coffee": ["eve"]})
+        assert changes == {}
 
 
 def test_a_reader_that_is_ahead_of_the_database_can_tell(database: Engine) -> None:
@@ -333,8 +352,9 @@ def test_a_large_table_is_followed_by_its_index(database: Engine, database_url: 
 
             connection.exec_driver_sql = explained  # type: ignore[method-assign,assignment]
             since = read_snapshot(connection)
-            read_changes(connection, since, ["coffee"])
-            read_changes(connection, since._replace(open=(5, 7)), ["coffee"])
+            wanted: dict[str, list[str | None]] = {"coffee": [None], "tea": ["ada", "bob"]}
+            read_changes(connection, since, wanted)
+            read_changes(connection, since._replace(open=(5, 7)), wanted)
             assert len(read_events(connection, "coffee", 200, 20).events) == 20
         assert len(plans) >= 5
         for plan in plans:

@@ -12,7 +12,7 @@ it follows anything behind it. Like this there is one order for everybody, whate
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -89,11 +89,13 @@ def read_snapshot(connection: sa.Connection) -> Snapshot:
 
 
 def read_changes(
-    connection: sa.Connection, since: Snapshot, program_ids: Collection[str]
+    connection: sa.Connection, since: Snapshot, wanted: Mapping[str, Collection[str | None]]
 ) -> tuple[Snapshot, dict[str, Changes]]:
-    """What is committed now, and what of it is new in these programs."""
+    """What is committed now, and what of it is new: of these members by program, None for all."""
     new = "program_id = ANY(%(programs)s) AND (xid >= %(xmax)s::xid8"
     new += " OR xid = ANY(%(open)s::xid8[]))" if since.open else ")"
+    # A member of one program may be told of in another one, too, which harms nobody.
+    new += " AND (program_id = ANY(%(whole)s) OR member_id = ANY(%(members)s))"
     with _by_index(connection):
         rows = connection.exec_driver_sql(
             "SELECT pg_current_snapshot()::text, program_id, member_id, latest"
@@ -103,7 +105,9 @@ def read_changes(
             f" SELECT program_id, member_id, xid FROM expiry_warnings WHERE {new}"
             ") AS new GROUP BY program_id, member_id) AS changes ON true",
             {
-                "programs": list(program_ids),
+                "programs": list(wanted),
+                "whole": [program_id for program_id, members in wanted.items() if None in members],
+                "members": [member for members in wanted.values() for member in members if member],
                 "xmax": str(since.xmax),
                 "open": [str(xid) for xid in since.open],
             },

@@ -146,7 +146,7 @@ class BalanceServiceServicer:
         """Answers a member's balance now, and then each time that it changes, for as long as the caller
         reads: at once when this server wrote the change, within 0.3 s when another one did, and when
         time alone changes it (points expire or become spendable, a hold lapses, a tier ends). A
-        balance that changes more often than about five times a second is answered at its newest, and
+        balance that changes more often than about twice a second is answered at its newest, and
         what lay between is left out. While nothing changes there is a heartbeat, at least every 20 s;
         who hears nothing for 45 s should open the stream again. Versions never go back within a
         stream.
