@@ -421,6 +421,7 @@ def test_watchers_of_members_that_do_not_change_cost_a_write_nothing(
         streams = {member_id: stub.WatchBalance(watching(member_id)) for member_id in members}
         for stream in streams.values():
             assert next(stream).balance.version == 1
+        time.sleep(1.0)  # who comes during a look at the journal looks once more
         looked.clear()
         grpc_client.enroll_member(enrollment("bystander"))
         for number in range(100):
