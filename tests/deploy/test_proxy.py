@@ -28,6 +28,7 @@ from tests.service.client import (
     HttpClient,
     JsonClient,
 )
+from tests.service.credentials import make_key
 from tests.service.requests import PROGRAM, enrollment, purchase
 from tests.service.requests import program as new_program
 
@@ -72,13 +73,15 @@ class Proxied:
     address: str
     #: PEM
     ca: bytes
+    #: of an administrator
+    key: str
     log: Path
     #: ends the first instance
     stop_first: contextlib.ExitStack
 
     def till(self) -> GrpcClient:
         """A client of a program with one member."""
-        client = GrpcClient(self.address, ca=self.ca)
+        client = GrpcClient(self.address, ca=self.ca, credential=self.key)
         client.create_program(new_program(sandbox=False, members={"auto_enroll": True}))
         client.enroll_member(enrollment("m-1"))
         return client
@@ -94,10 +97,12 @@ def proxied(database_url: str, tmp_path: Path) -> Iterator[Proxied]:
     binary = envoy_binary()
     certificates = Certificates(tmp_path / "tls")
     tls = TlsOptions(tmp_path / "tls" / "ledger.crt", tmp_path / "tls" / "ledger.key")
+    key = make_key(database_url, "admin")
     with contextlib.ExitStack() as stack:
         first = stack.enter_context(contextlib.ExitStack())
         servers = [
-            holder.enter_context(running_server(database_url, tls=tls)) for holder in (first, stack)
+            holder.enter_context(running_server(database_url, tls=tls, development=False))
+            for holder in (first, stack)
         ]
         port, admin = free_port(), free_port()
         config = tmp_path / "envoy.yaml"
@@ -115,7 +120,7 @@ def proxied(database_url: str, tmp_path: Path) -> Iterator[Proxied]:
                 stderr=subprocess.STDOUT,
             )
         try:
-            proxy = Proxied(f"localhost:{port}", certificates.ca.read_bytes(), log, first)
+            proxy = Proxied(f"localhost:{port}", certificates.ca.read_bytes(), key, log, first)
 
             def answers() -> bool:
                 assert process.poll() is None, log.read_text()
@@ -143,7 +148,10 @@ def test_every_protocol_gets_through_and_what_is_for_operators_does_not(proxied:
     till.record_purchase(purchase(1, "12.00"))
     look = balance_pb2.GetBalanceRequest(program_id=PROGRAM, member_id="m-1")
     kinds = (JsonClient, ConnectClient, ConnectGetClient, GrpcWebClient)
-    clients: list[Client] = [till, *(kind(proxied.address, ca=proxied.ca) for kind in kinds)]
+    clients: list[Client] = [
+        till,
+        *(kind(proxied.address, ca=proxied.ca, credential=proxied.key) for kind in kinds),
+    ]
     for client in clients:
         assert client.get_balance(look).available_points == 12, type(client)
         client.close()
@@ -168,7 +176,9 @@ def test_a_balance_can_be_watched_through_it(proxied: Proxied) -> None:
     with grpc.secure_channel(proxied.address, credentials) as channel:
         stub = balance_pb2_grpc.BalanceServiceStub(channel)
         request = balance_pb2.WatchBalanceRequest(program_id=PROGRAM, member_id="m-1")
-        watching = stub.WatchBalance(request, timeout=20)
+        watching = stub.WatchBalance(
+            request, timeout=20, metadata=[("authorization", f"Bearer {proxied.key}")]
+        )
         first = next(watching)
         till.record_purchase(purchase(1, "12.00"))
         second = next(watching)
