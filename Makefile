@@ -24,6 +24,9 @@ help: ## List the targets
 run: .venv/.installed ## Serve with an embedded database and the demo program
 	$(BIN)/ledger serve --demo $(ARGS)
 
+watch: .venv/.installed ## Watch that server with Prometheus, and draw its dashboards (needs prometheus)
+	$(BIN)/python -m deploy.prometheus.local $(ARGS)
+
 test: .venv/.installed ## Run the tests, two at a time
 	$(BIN)/pytest -n 2 $(ARGS)
 
@@ -120,7 +123,7 @@ clean: ## Remove what was built and cached (not .ledger, not .venv)
 	rm -rf build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find src tests benchmarks migrations -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help run test test-faults check format proto proto-check proto-lint bench replay-cdnow constraints requirements dashboards \
+.PHONY: help run watch test test-faults check format proto proto-check proto-lint bench replay-cdnow constraints requirements dashboards \
     prometheusrule wheel clean
 
 # The environment. The stamps are newer than what was installed from.

@@ -102,6 +102,13 @@ DATABASE = Dashboard(
             "Room",
             [
                 Panel(
+                    "Size by table",
+                    "With its indexes. The journal only ever grows.",
+                    [('max by (table) (ledger_table_bytes{job="$job"})', "{{table}}")],
+                    unit="bytes",
+                    stacked=True,
+                ),
+                Panel(
                     "Size",
                     "Of the ledger's database, and what it may have.",
                     [
@@ -109,7 +116,6 @@ DATABASE = Dashboard(
                         ("ledger:database_capacity:bytes", "may have"),
                     ],
                     unit="bytes",
-                    width=12,
                 ),
                 Panel(
                     "Free on the machine of the database",
@@ -122,7 +128,6 @@ DATABASE = Dashboard(
                         )
                     ],
                     unit="percentunit",
-                    width=12,
                 ),
             ],
         ),

@@ -117,7 +117,7 @@ PROGRAM = Dashboard(
                     [
                         (
                             "sum by (command, outcome) (rate(ledger_commands_total"
-                            f'{{{_OF_PROGRAM}, outcome=~"refused|error"}}{RATE}))',
+                            f'{{{_OF_PROGRAM}, outcome=~"refused|error"}}{RATE})) > 0',
                             "{{command}} {{outcome}}",
                         )
                     ],

@@ -95,7 +95,7 @@ SERVICE = Dashboard(
                     [
                         (
                             f"sum by (grpc_code) (rate(grpc_server_handled_total{{{_CALLS}}}"
-                            f"{RATE}))",
+                            f"{RATE})) > 0",
                             "{{grpc_code}}",
                         )
                     ],

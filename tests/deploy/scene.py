@@ -36,7 +36,8 @@ MEMBERS = [f"m-{number}" for number in range(1, 21)]
 
 
 class Tills:
-    """Clients that buy, look and redeem in rounds of `width` calls at once, until stopped."""
+    """Clients that buy, look and redeem, now and then more than there is, in rounds of `width`
+    calls at once, until stopped."""
 
     def __init__(self, address: str, ca: Path) -> None:
         self.width = 6
@@ -93,7 +94,7 @@ class Tills:
                         program_id=PROGRAM,
                         member_id=member,
                         request_id=f"redeem-{serial}",
-                        points=1,
+                        points=1 if serial % 20 else 1_000_000,
                     )
                     calls.append(redemptions.RedeemPoints.future(spend, timeout=15))
             for call in calls:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import asdict
+from pathlib import Path
 
 import yaml
 from deploy.grafana.__main__ import DASHBOARDS, OUT
 from deploy.grafana.render import text
+from deploy.prometheus.local import write_files
 
-from tests.deploy.places import DEPLOY, PROMETHEUS
+from tests.deploy.places import DEPLOY, PROMETHEUS, program, run
 
 
 def test_what_is_committed_is_what_the_code_makes() -> None:
@@ -36,6 +40,21 @@ def test_no_two_panels_of_a_dashboard_have_the_same_name() -> None:
     for dashboard in DASHBOARDS:
         titles = [(row.title, panel.title) for row in dashboard.rows for panel in row.panels]
         assert len(titles) == len(set(titles))
+
+
+def test_prometheus_alone_can_draw_them(tmp_path: Path) -> None:
+    """`make watch`: that they are drawn as meant was looked at."""
+    config = write_files(tmp_path, "127.0.0.1:8080")
+    run(program("promtool"), "check", "config", config)
+    (job,) = yaml.safe_load(config.read_text())["scrape_configs"]
+    assert job["scheme"] == "http"
+    for dashboard in DASHBOARDS:
+        page = (tmp_path / "consoles" / f"{dashboard.uid}.html").read_text()
+        assert "{{" not in page, "Prometheus takes it for a template"
+        (shown,) = re.findall(r"^const dashboard = (.+)$", page, re.MULTILINE)
+        assert json.loads(shown) == json.loads(json.dumps(asdict(dashboard)))
+        (pages,) = re.findall(r"^const pages = (.+)$", page, re.MULTILINE)
+        assert [uid for uid, _ in json.loads(pages)] == [each.uid for each in DASHBOARDS]
 
 
 def test_grafana_finds_the_dashboards_and_prometheus() -> None:

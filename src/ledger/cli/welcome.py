@@ -134,6 +134,10 @@ def _what_to_try(addresses: Addresses, program_id: str, member_id: str) -> Rende
     grid.add_row()
     grid.add_row("gRPC", f"{addresses.grpc}  (reflection is on)")
     grid.add_row("Metrics", f"{addresses.url}/metrics")
+    if Path("deploy/prometheus").is_dir():  # a clone of the repository, so there is its Makefile
+        grid.add_row(
+            "Dashboards", "make watch, then http://127.0.0.1:9090/consoles/ledger-service.html"
+        )
     grid.add_row("Health", f"{addresses.url}/readyz")
     grid.add_row("Stop", "Ctrl-C")
     title = Text("\nThe ledger is running. What to try next:\n", "bold green")
