@@ -28,7 +28,7 @@ def write_files(directory: Path, target: str) -> Path:
     job.update(scheme="http", static_configs=[{"targets": [target]}])
     job.pop("tls_config")
     config["global"] = {"scrape_interval": "5s", "evaluation_interval": "5s"}
-    config["rule_files"] = [str(HERE / "rules" / "*.yml")]
+    config["rule_files"] = [f"{os.path.relpath(HERE / 'rules', directory)}/*.yml"]
     config["scrape_configs"] = [job]
     del config["alerting"]
     consoles = directory / "consoles"
@@ -66,7 +66,7 @@ def main() -> None:
     if prometheus is None:
         sys.exit("there is no prometheus here; on Debian: apt-get install prometheus")
     arguments = command(
-        prometheus, Path("build/prometheus").absolute(), *(sys.argv[1:2] or ["127.0.0.1:8080"])
+        prometheus, Path("build/prometheus"), *(sys.argv[1:2] or ["127.0.0.1:8080"])
     )
     for dashboard in DASHBOARDS:
         print(f"{dashboard.title:18} http://{ADDRESS}/consoles/{dashboard.uid}.html")
