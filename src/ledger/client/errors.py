@@ -124,7 +124,7 @@ def error_of(status: status_pb2.Status) -> LedgerError:
         info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
         retry, call = error_details_pb2.RetryInfo(), error_details_pb2.RequestInfo()
         if detail.Unpack(info):
-            reason, metadata = info.reason, dict(info.metadata)
+            reason, metadata = info.reason, dict(sorted(info.metadata.items()))
         elif detail.Unpack(bad):
             violations = [(fault.field, fault.description) for fault in bad.field_violations]
         elif detail.Unpack(retry):
