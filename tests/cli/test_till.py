@@ -47,8 +47,12 @@ class TillCli:
         return self.cli("till", "--queue", self.queue, "--server", address, *arguments)
 
     def events(self, script: str, *arguments: str, server: str = "") -> list[dict[str, Any]]:
-        result = self(script, "--json", *arguments, server=server)
-        return [json.loads(line) for line in result.out.splitlines()]
+        return events_of(self(script, "--json", *arguments, server=server))
+
+
+def events_of(result: Result) -> list[dict[str, Any]]:
+    """The lines of the till; the server's log, in the same process, goes to stdout as well."""
+    return [json.loads(line) for line in result.out.splitlines() if line.startswith("{")]
 
 
 @pytest.fixture
@@ -208,7 +212,7 @@ def test_a_damaged_queue_is_named_and_can_be_set_aside(till: TillCli) -> None:
 
     aside = till("queue\n", "--set-aside", "--json")
     assert aside.code == 0, aside.err
-    events = [json.loads(line) for line in aside.out.splitlines()]
+    events = events_of(aside)
     assert of(events, "started")
     assert (till.queue.parent / "till.queue.aside-1").read_bytes() == damaged
     assert of(events, "stopped")[0]["waiting"] == 0
