@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import psycopg2
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE
-from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import ExceptionContext
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -117,6 +117,7 @@ def open_database(
     event.listen(engine, "handle_error", _drop_pool_of_demoted_server)
     try:
         check_server(engine, allow_unsafe=allow_unsafe)
+        check_sessions(engine, role)
     except OperationalError as error:
         engine.dispose()
         if role is not None:
@@ -180,6 +181,35 @@ def check_server(engine: Engine, *, allow_unsafe: bool = False) -> None:
                 f"the server at {place} has {name} = off, so that a crash could lose what was "
                 f"already confirmed: set {name} = on"
             )
+
+
+def check_sessions(engine: Engine, role: str | None) -> None:
+    """Raises DatabaseUnusable if something in between gives sessions to others after each
+    transaction, or does not let them begin in the role that was asked for."""
+    pool = engine.pool
+    with engine.connect() as one:
+        user, pid = _session(one)
+        if role is not None and user != role:
+            raise DatabaseUnusable(
+                f"sessions at {where(engine.url)} begin as {user}, though {role} was asked for: "
+                "something in between drops what they ask for (PgBouncer: "
+                f"ignore_startup_parameters), so run ALTER ROLE {user} SET role = {role}"
+            )
+        if isinstance(pool, QueuePool) and pool.size() > 1:
+            with engine.connect() as other:
+                shared = _session(other)[1] == pid
+            if shared:
+                raise DatabaseUnusable(
+                    f"two connections to {where(engine.url)} share one session: something in "
+                    "between pools by transaction or statement (PgBouncer: set pool_mode = "
+                    "session for this database)"
+                )
+    engine.dispose()  # nobody needs two yet
+
+
+def _session(connection: Connection) -> tuple[str, int]:
+    found = connection.exec_driver_sql("SELECT current_user::text, pg_backend_pid()").one()
+    return found[0], found[1]
 
 
 def ask(database: Engine, question: Callable[..., T], *arguments: object) -> T:
