@@ -186,6 +186,8 @@ class Settings(BaseSettings):
     scheduler_seconds: float = Field(default=1.0, ge=0, le=3600)
     #: calls that take so long are logged; 0: none is
     slow_seconds: float = Field(default=1.0, ge=0, le=3600)
+    #: make spans of calls, for OpenTelemetry
+    tracing: bool = False
     #: between two counts of what members have; 0: other servers count
     census_seconds: float = Field(default=15.0, ge=0, le=3600)
     #: entries that are verified in the background in a second; 0: other servers verify

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import structlog
 
 from ledger import discreet
-from ledger.rpc.calls import call_id
+from ledger.rpc.calls import call_id, trace_id
 
 
 def configure(log_format: Literal["console", "json"], level: str) -> None:
@@ -67,6 +67,8 @@ def _add_call(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.t
     """Say which call it is about."""
     if call := call_id.get():
         event["call"] = call
+    if trace := trace_id.get():
+        event["trace"] = trace
     return event
 
 

@@ -164,6 +164,16 @@ def serve(
             rich_help_panel="Operation",
         ),
     ] = None,
+    tracing: Annotated[
+        bool | None,
+        typer.Option(
+            "--tracing/--no-tracing",
+            help="Trace calls with OpenTelemetry, set up by its own variables (OTEL_…). Default: "
+            "LEDGER_TRACING, else no.",
+            show_default=False,
+            rich_help_panel="Operation",
+        ),
+    ] = None,
     queue_limit: Annotated[
         int | None,
         typer.Option(
@@ -308,6 +318,7 @@ def serve(
         log_format="json" if json and log_format is None else log_format,
         log_level=log_level,
         slow_seconds=slow_seconds,
+        tracing=tracing,
         queue_limit=queue_limit,
         batch_limit=batch_limit,
         stream_limit=stream_limit,
@@ -337,6 +348,8 @@ def _serve(chosen: Settings, url: str, on_ready: OnReady) -> None:
     from ledger.rpc.options import ServeOptions
     from ledger.store.migrate import migrate
 
+    if chosen.tracing:
+        _require_opentelemetry()
     if chosen.database_url is None:
         migrate(url)
     options = ServeOptions(
@@ -349,6 +362,7 @@ def _serve(chosen: Settings, url: str, on_ready: OnReady) -> None:
         stream_limit=chosen.stream_limit,
         scheduler_seconds=chosen.scheduler_seconds,
         slow_seconds=chosen.slow_seconds,
+        tracing=chosen.tracing,
         census_seconds=chosen.census_seconds,
         verify_rate=chosen.verify_rate,
         allow_unsafe_database=chosen.allow_unsafe_database,
@@ -378,6 +392,21 @@ def _serve(chosen: Settings, url: str, on_ready: OnReady) -> None:
             str(error).partition(": Failed")[0],
             reason="CAN_NOT_LISTEN",
             advice="Does a server run there? --grpc-address and --http-address name others.",
+        ) from None
+
+
+def _require_opentelemetry() -> None:
+    """Raises CommandFailed where it is not installed."""
+    from ledger.cli.failure import CommandFailed
+
+    try:
+        import opentelemetry.exporter.otlp.proto.grpc.trace_exporter
+        import opentelemetry.sdk.trace  # noqa: F401
+    except ImportError:
+        raise CommandFailed(
+            "tracing needs OpenTelemetry, which is not installed",
+            reason="TRACING_UNAVAILABLE",
+            advice="pip install 'loyalty-ledger[otel]', or leave --tracing out.",
         ) from None
 
 

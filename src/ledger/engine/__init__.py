@@ -27,6 +27,7 @@ from ledger.core.program import Program
 from ledger.engine.batch import Item, Outcome
 from ledger.engine.batching import Batcher
 from ledger.engine.reader import Reader
+from ledger.engine.watching import Watcher
 from ledger.engine.writer import Writer
 from ledger.metrics import Metrics
 from ledger.store.database import ask, is_unavailable
@@ -100,7 +101,10 @@ class Engine:
 
     async def submit(self, command: Command, actor: str, deadline: float | None = None) -> Receipt:
         """The receipt of one command, durable. Raises the command's refusal."""
-        outcome = (await self._writes.submit([Item(command, actor)], deadline))[0]
+        items = [Item(command, actor)]
+        if self._writer.watcher is not None:
+            self._writer.watcher.submitted(items)
+        outcome = (await self._writes.submit(items, deadline))[0]
         if isinstance(outcome, LedgerError):
             raise outcome
         return outcome
@@ -109,6 +113,8 @@ class Engine:
         self, items: Sequence[Item], deadline: float | None = None
     ) -> list[Outcome]:
         """The outcome of each command, in order, each as if sent alone."""
+        if self._writer.watcher is not None:
+            self._writer.watcher.submitted(items)
         return await self._writes.submit(items, deadline) if items else []
 
     async def program(self, program_id: str, version: int = 1) -> Program:
@@ -142,6 +148,10 @@ class Engine:
         It is called in the writer's thread: callers wait for it.
         """
         self._writer.on_commit = listener
+
+    def watch(self, watcher: Watcher) -> None:
+        """Have somebody told what becomes of each command."""
+        self._writer.watcher = watcher
 
     def now(self, program: Program, account: Account | None = None) -> int:
         """The program's present (µs): its sandbox clock or real time, never before the account."""

@@ -40,7 +40,8 @@ InDoubt = Mapping[RequestKey, Collection[bytes]]
 
 
 class Batch:
-    """One attempt at one transaction. `outcomes` holds the answers once `commit` has returned.
+    """One attempt at one transaction. `outcomes` holds the answers to its `items` once `commit`
+    has returned.
 
     `in_doubt` tells what earlier attempts may have committed: by request, the hashes that its first
     entry would have. Found so, the outcome is a first answer and not a replay.
@@ -49,7 +50,7 @@ class Batch:
     def __init__(
         self, items: Sequence[Item], catalog: Catalog, now: int, in_doubt: InDoubt
     ) -> None:
-        self._items = items
+        self.items = items
         self._in_doubt = in_doubt
         self.outcomes: list[Outcome] = []
         #: the requests that this attempt writes an outcome for, each with the hash of its first
@@ -72,7 +73,7 @@ class Batch:
 
     def load(self, cursor: Cursor) -> None:
         """Lock and load everything the commands may look at."""
-        loaded = self._world.load(cursor, [item.command for item in self._items])
+        loaded = self._world.load(cursor, [item.command for item in self.items])
         for request, (digest, refusal) in loaded.refused.items():
             self._answered[request] = (digest, refusal)
         self._load_receipts(cursor, loaded.posted)
@@ -98,7 +99,7 @@ class Batch:
 
     def decide(self) -> None:
         """Decide every command in order, each on what the ones before it left."""
-        for item in self._items:
+        for item in self.items:
             try:
                 outcome = self._decide(item)
             except LedgerError as error:

@@ -24,6 +24,7 @@ from ledger.core.commands import name
 from ledger.core.errors import CommitUnknown, Internal, StorageUnavailable
 from ledger.core.model import Entry, Receipt
 from ledger.engine.batch import Batch, Item, Outcome
+from ledger.engine.watching import Instants, Watcher
 from ledger.engine.world import member_key, request_key
 from ledger.metrics import PHASES, Metrics
 from ledger.store import journal
@@ -88,6 +89,7 @@ class Writer:
         self._connection: sa.PoolProxiedConnection | None = None
         #: members that a batch could not lock: asked for first, so that no other batch waits too
         self._held: set[MemberKey] = set()
+        self.watcher: Watcher | None = None
         self._phases = {phase: metrics.batch_seconds.labels(phase) for phase in PHASES}
 
     def write(self, items: Sequence[Item]) -> list[Outcome]:
@@ -243,7 +245,11 @@ class Writer:
         self._phases["load"].observe(loaded - started)
         self._phases["decide"].observe(decided - loaded)
         self._phases["save"].observe(saved - decided)
-        self._phases["commit"].observe(time.perf_counter() - saved)
+        committed = time.perf_counter()
+        self._phases["commit"].observe(committed - saved)
+        if self.watcher is not None:
+            instants = Instants(started, loaded, decided, saved, committed)
+            self.watcher.transacted(batch.items, instants)
 
     def _cursor(self) -> Cursor:
         if self._connection is None:

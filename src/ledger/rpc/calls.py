@@ -21,6 +21,9 @@ HEADER: Final = "ledger-call-id"
 #: the number of the call that is answered in this context; empty: of none
 call_id: ContextVar[str] = ContextVar("call_id", default="")
 
+#: the trace that it is part of; empty: tracing is off, or it is not kept
+trace_id: ContextVar[str] = ContextVar("trace_id", default="")
+
 #: slow calls that are logged in a second: when everything is slow, there are thousands
 _MOST_A_SECOND = 5
 _random = random.Random()

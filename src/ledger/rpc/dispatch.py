@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
@@ -35,6 +35,9 @@ from ledger.rpc.permissions import TABLE, check_metrics, check_role, check_scope
 from ledger.rpc.principals import Principal
 from ledger.rpc.quotas import Quotas
 from ledger.rpc.status import to_status, with_call
+
+if TYPE_CHECKING:
+    from ledger.rpc.tracing import Tracing
 
 log = structlog.get_logger(__name__)
 
@@ -129,6 +132,7 @@ class Dispatcher:
         quotas: Quotas,
         overloaded: Callable[[bool], bool],
         calls: CallLog,
+        tracing: Tracing | None = None,
     ) -> None:
         unruled = [method.rule for method in methods if method.rule not in TABLE]
         if unruled:
@@ -136,6 +140,8 @@ class Dispatcher:
         self.methods = methods
         self.access = access
         self._calls = calls
+        #: makes spans of calls, which transports begin; None: there are none
+        self.tracing = tracing
         #: for the reader of a stream to take one message
         self.stall_seconds = STALL_SECONDS
         self._quotas = quotas
@@ -218,6 +224,8 @@ class Dispatcher:
 
     def _ended(self, method: Method, code: str, reason: str, seconds: float) -> None:
         self._meters[method.path].end(code, seconds)
+        if self.tracing is not None:
+            self.tracing.end(code, reason)
         if code == Unavailable.code:
             self._unavailable.labels(reason).inc()
         if not method.streaming:  # a stream is there to last

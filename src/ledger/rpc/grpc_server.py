@@ -140,6 +140,8 @@ class GrpcServer:
             remaining = context.time_remaining()
             deadline = None if remaining is None else time.monotonic() + remaining
             try:
+                if dispatcher.tracing is not None:
+                    dispatcher.tracing.begin(method, context.invocation_metadata() or ())
                 authorization = _authorization(context.invocation_metadata())
                 certificate = _certificate(context) if self._asks_for_certificates else b""
                 principal = await dispatcher.admit(method, authorization, certificate)

@@ -190,11 +190,19 @@ class _Application(ConnectASGIApplication[Dispatcher]):
         elif _is_plain(content_type) and self._dispatcher.turns_away(method):
             await _TURN_AWAY(scope, receive, send)
         elif method.streaming:
-            reader = _Reader(_numbered(send), self._dispatcher.stall_seconds)
+            reader = _Reader(self._begun(method, scope, send), self._dispatcher.stall_seconds)
             _reader.set(reader)
             await super().__call__(scope, receive, reader.send)
         else:
-            await super().__call__(scope, receive, _numbered(send))
+            await super().__call__(scope, receive, self._begun(method, scope, send))
+
+    def _begun(self, method: Method, scope: Any, send: Any) -> Callable[[Any], Awaitable[None]]:
+        """Sends the answer to a call that begins here."""
+        numbered = _numbered(send)
+        if self._dispatcher.tracing is not None:
+            headers = ((name.decode(), value.decode("latin-1")) for name, value in scope["headers"])
+            self._dispatcher.tracing.begin(method, headers)
+        return numbered
 
     def _endpoints_of(self, dispatcher: Dispatcher) -> Mapping[str, Any]:
         return {method.path: self._endpoint(dispatcher, method) for method in dispatcher.methods}

@@ -39,6 +39,8 @@ class ServeOptions:
     scheduler_seconds: float = 1.0
     #: calls that take so long are logged; 0: none is
     slow_seconds: float = 1.0
+    #: make spans of calls; needs OpenTelemetry
+    tracing: bool = False
     #: between two counts of what members have; 0: this server does not count
     census_seconds: float = 15.0
     #: entries that are verified in a second; 0: this server does not verify

@@ -41,6 +41,7 @@ from ledger.verifier import Verifier
 
 if TYPE_CHECKING:
     from ledger.rpc.tls import Tls
+    from ledger.rpc.tracing import Tracing
 
 __all__ = ["ServeOptions", "Server", "run"]
 
@@ -105,6 +106,7 @@ class Server:
         self._feed = Feed(self.engine, self._metrics, limit=options.stream_limit)
         methods = _methods(self.engine, self._feed, self._metrics, self.access)
         quotas = Quotas(options.quota_per_second, self._metrics)
+        self._tracing = _tracing(options, self.engine)
         self._dispatcher = Dispatcher(
             methods,
             self._metrics,
@@ -112,6 +114,7 @@ class Server:
             quotas,
             lambda reads: self.engine.overloaded(reads=reads),
             CallLog(options.slow_seconds),
+            self._tracing,
         )
         share = options.share_ports
         self._grpc = GrpcServer(self._dispatcher, options.grpc_address, share, self._tls)
@@ -167,6 +170,8 @@ class Server:
         await self.access.stop()
         await asyncio.to_thread(self.engine.close)
         self._database.dispose()
+        if self._tracing is not None:
+            await asyncio.to_thread(self._tracing.close)
         log.info("stopped")
 
     async def _exposition(self) -> CollectorRegistry:
@@ -257,6 +262,17 @@ def _background(
     if options.verify_rate:
         works.append(Verifier(engine, metrics, options.verify_rate))
     return works
+
+
+def _tracing(options: ServeOptions, engine: Engine) -> Tracing | None:
+    """What makes the spans of this process, if it shall; OpenTelemetry is imported only then."""
+    if not options.tracing:
+        return None
+    from ledger.rpc.tracing import Tracing
+
+    tracing = Tracing()
+    engine.watch(tracing)
+    return tracing
 
 
 def _tls(options: ServeOptions, metrics: Metrics) -> Tls | None:
