@@ -62,22 +62,22 @@ def chromium() -> str:
     return path
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser(chromium: str) -> Iterator[Browser]:
-    """A browser for the tests of a module; its event loop must be gone before others begin."""
+    """A browser for these tests; its event loop must be gone before others begin."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
         yield browser
         browser.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def site() -> Iterator[Site]:
     with Site() as site:
         yield site
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def ledger(
     cluster: EmbeddedServer, administrator: Connection, template: str, site: Site
 ) -> Iterator[RunningServer]:

@@ -185,6 +185,18 @@ def texts(page: Page) -> dict[str, str]:
     return found
 
 
+def append(page: Page, member: str, program: str = "bean-street") -> None:
+    """Put a widget on a page that is open."""
+    page.evaluate(
+        """([program, member]) => {
+            const made = document.createElement("loyalty-balance");
+            Object.assign(made, {program, member, token: "t"});
+            document.querySelector("main").append(made);
+        }""",
+        [program, member],
+    )
+
+
 def until(page: Page, expression: str, seconds: float = 5.0) -> None:
     """Return once it is true on the page. (wait_for_function needs a page that may use eval.)"""
     deadline = time.monotonic() + seconds

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from tests.service.client import GrpcClient
 from tests.service.requests import purchase, redemption, returned
-from tests.web.pages import Visitor, part
+from tests.web.pages import Visitor, append, part
 
 #: WCAG 2.2 AA, for text and for what must be recognised
 TEXT_CONTRAST, SHAPE_CONTRAST = 4.5, 3.0
@@ -120,14 +120,7 @@ def test_the_keyboard_is_enough_and_keeps_its_place(
     till.record_purchase(purchase(member, "12.99", member_id=member))
     page = visitor.opens("")
     page.route("**/ledger.v1.*/**", lambda route: route.abort())
-    page.evaluate(
-        """member => {
-            const made = document.createElement("loyalty-balance");
-            Object.assign(made, {program: "bean-street", member, token: "t"});
-            document.querySelector("main").append(made);
-        }""",
-        member,
-    )
+    append(page, member)
     retry = page.get_by_role("button", name="Try again")
     expect(retry).to_be_visible()
     expect(page.get_by_role("status")).to_have_text("Your points can not be reached right now.")

@@ -13,7 +13,7 @@ from tests.faults.processes import ServiceProcess
 from tests.service.client import GrpcClient
 from tests.service.requests import enrollment, open_program, purchase
 from tests.web.conftest import RULES, TIERS
-from tests.web.pages import Site, Visitor, part
+from tests.web.pages import Site, Visitor, append, part
 
 NOTE_CHANGES = """() => {
     window.changes = [];
@@ -99,6 +99,22 @@ def test_a_hidden_page_lets_go_of_its_stream(
     page.evaluate(hide, False)
 
     expect(part(page, "number")).to_have_text("10")
+
+
+def test_where_streams_do_not_get_through_it_reads_again(
+    till: GrpcClient, visitor: Visitor, member: str
+) -> None:
+    visitor.expect("ERR_FAILED")
+    till.enroll_member(enrollment(member))
+    page = visitor.opens("")
+    page.route("**/WatchBalance", lambda route: route.abort())
+    append(page, member)
+    expect(part(page, "number")).to_have_text("0")
+
+    till.record_purchase(purchase(member, "10.00", member_id=member))
+
+    expect(part(page, "number")).to_have_text("10", timeout=10_000)
+    expect(page.locator("[state=ready]")).to_have_count(1)
 
 
 @pytest.fixture
