@@ -153,6 +153,22 @@ def test_counting_in_pieces_comes_to_the_same(
     assert gauge(samples, "members", "big", tier="gold") == 600
 
 
+def test_a_damaged_account_does_not_keep_the_others_from_being_counted(
+    server: RunningServer,
+) -> None:
+    with contextlib.closing(GrpcClient(server.grpc_address)) as client:
+        open_program(client, enrolled=("m-1", "m-2"), **SOON)
+        client.record_purchase(purchase(1, "40.00", member_id="m-1"))
+        with contextlib.closing(psycopg2.connect(server.database_url)) as connection:
+            connection.cursor().execute(
+                'UPDATE accounts SET state = \'{"pending":x,"debt":,"lots":[[\','
+                " due_at = now() WHERE member_id = 'm-2'"
+            )
+            connection.commit()
+        client.record_purchase(purchase(2, "2.00", member_id="m-1"))
+        eventually(shown(server, outstanding=42))
+
+
 def test_a_piece_of_work_is_done_by_one_at_a_time_and_given_up_by_who_dies(
     database_url: str,
 ) -> None:

@@ -133,7 +133,7 @@ def test_a_walk_goes_on_where_another_process_ended(server: RunningServer) -> No
     with verifying(url, rate=4, walk_seconds=60) as (first, verifier):
         tamper(url, "UPDATE background_work SET due_time = now(), state = ''")
         go_on(verifier)
-        assert first.verify_members._value.get() == 1
+        assert first.verify_members._value.get() == 1  # who has 4 entries
     with verifying(url, rate=100_000, walk_seconds=60) as (second, verifier):
         go_on(verifier)
         assert second.verify_members._value.get() == 0, "it goes on before it is due"
@@ -155,8 +155,8 @@ def test_two_processes_verify_no_faster_than_one(server: RunningServer) -> None:
             go_on(first)
             go_on(second)
         verified = one.verify_entries._value.get() + other.verify_entries._value.get()
-    # Nobody has more than 4 entries, so a piece is at most 8 or so more than its share.
-    assert 0 < verified <= rate * seconds + 10
+    # The first piece comes at once, and a piece is up to 3 entries more than its share.
+    assert 0 < verified <= rate * (seconds + 1) + 3
 
 
 def test_what_can_not_be_read_is_told_and_passed_by(

@@ -26,6 +26,7 @@ RIGHTS: Final = {
     "background_work": ("SELECT", "UPDATE"),
     "api_keys": ("SELECT",),
     "alembic_version": ("SELECT",),
+    **dict.fromkeys(("trial_balance", "lots", "pending_lots", "holds"), ("SELECT",)),
 }
 TRIGGERS: Final = (
     *((table.name, "append_only") for table in APPEND_ONLY),
