@@ -72,7 +72,7 @@ def guarded(
 
 def test_every_method_has_a_row_and_every_row_a_method() -> None:
     assert METHODS.keys() <= TABLE.keys(), "who may call them?"
-    assert TABLE.keys() - METHODS.keys() <= {"BalanceService/StreamEvents"}
+    assert TABLE.keys() <= METHODS.keys(), "they are no methods"
 
 
 @pytest.mark.parametrize("name", METHODS)
