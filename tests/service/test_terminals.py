@@ -6,7 +6,10 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import os
 import ssl
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -14,6 +17,7 @@ from http.client import HTTPSConnection
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import grpc
 import pytest
 import trustme
 import yaml
@@ -23,13 +27,13 @@ from google.rpc import error_details_pb2
 
 from ledger.client.connection import Connection
 from ledger.client.credentials import Credentials
-from ledger.client.errors import LedgerError, NoAnswer
+from ledger.client.errors import LedgerError, NoAnswer, error_of_call
 from ledger.core.errors import CertificateNotListed, CredentialExpired, CredentialRevoked
 from ledger.metrics import Metrics
 from ledger.rpc import renewed
 from ledger.rpc.renewed import FilesUnusable
 from ledger.rpc.terminals import Terminals, read_clients, read_revoked
-from ledger.v1 import program_pb2, types_pb2
+from ledger.v1 import balance_pb2, program_pb2, types_pb2
 from tests.certificates import (
     Files,
     certificate_of,
@@ -260,6 +264,62 @@ def test_a_revocation_reaches_connections_that_are_open(shop: Shop, port: str, k
         assert till.refused() == ""
     with contextlib.closing(Terminal(shop, port, lost)) as thief:
         assert thief.refused() == "CREDENTIAL_REVOKED"
+
+
+@pytest.mark.parametrize("way", ["revoked", "another role", "forgotten"])
+def test_a_stream_ends_with_the_certificate_it_was_opened_with(shop: Shop, way: str) -> None:
+    certificate, files = shop.certificate(TILL), shop.files
+    address = shop.server.grpc_address.replace("127.0.0.1", "localhost")
+    first, tills, *_ = CLIENTS["clients"]
+    terminals = shop.server.service.access._terminals
+    assert terminals is not None
+
+    def known_as_a_till() -> bool:
+        with contextlib.suppress(CredentialRevoked, CertificateNotListed):
+            return terminals.recognise(certificate.cert_chain_pems[0].bytes()).role == "till"
+        return False
+
+    with (
+        contextlib.closing(root(shop, "http")) as other,
+        Connection(address, 5.0, shop.credentials(certificate)) as connection,
+    ):
+        request = balance_pb2.WatchBalanceRequest(program_id=PROGRAM, member_id="m-1")
+        watched = connection.balances.WatchBalance(request, timeout=20)
+        next(watched)
+        if way == "revoked":
+            write(files.revoked, revoking(shop.terminals, certificate))
+        else:
+            left = [first] if way == "forgotten" else [first, {**tills, "role": "shop"}]
+            write(files.client_names, yaml.safe_dump({"clients": left}).encode())
+        eventually("the files were read", lambda: not known_as_a_till())
+        other.buy("after")
+        with pytest.raises(grpc.RpcError) as ended:
+            next(watched)
+    reason = "CERTIFICATE_NOT_LISTED" if way == "forgotten" else "CREDENTIAL_REVOKED"
+    assert error_of_call(ended.value, address).reason == reason
+
+
+def test_commands_call_with_a_certificate(shop: Shop) -> None:
+    shown = shop.credentials(shop.certificate(TILL))
+    environment = {
+        **os.environ,
+        "LEDGER_SERVER": f"https://{shop.server.grpc_address.replace('127.0.0.1', 'localhost')}",
+        "LEDGER_CA_FILE": str(shop.files.ca),
+        "LEDGER_CLIENT_CERTIFICATE": str(shown.client_certificate),
+        "LEDGER_CLIENT_KEY": str(shown.client_key),
+    }
+    command = [sys.executable, "-m", "ledger", "balance", "m-1", "--program", PROGRAM, "--json"]
+    told = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert told.returncode == 0, told.stderr
+    assert json.loads(told.stdout)["version"] == "1"
+
+
+def test_a_certificate_for_all_programs_opens_the_metrics(shop: Shop) -> None:
+    for name, status in (("root.bean-street.example", 200), (TILL, 403)):
+        with contextlib.closing(Terminal(shop, "http", shop.certificate(name))) as terminal:
+            terminal._http.request("GET", "/metrics")
+            with terminal._http.getresponse() as response:
+                assert response.status == status
 
 
 def test_names_may_change_while_connections_are_open(shop: Shop, port: str) -> None:

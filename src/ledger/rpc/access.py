@@ -138,11 +138,15 @@ class Access:
     def check(self, principal: Principal) -> None:
         """Whether somebody who was recognised some time ago still would be, as a stream has to ask.
 
-        Raises CREDENTIAL_EXPIRED, CREDENTIAL_REVOKED, CREDENTIAL_MISSING.
+        Raises CREDENTIAL_EXPIRED, CREDENTIAL_REVOKED, CREDENTIAL_MISSING, CERTIFICATE_NOT_LISTED.
         """
         if principal.expire_time <= time.time():
             ended = format_instant(int(principal.expire_time * SECOND))
             raise CredentialExpired(expire_time=ended)
+        if principal.certificate and self._terminals is not None:
+            now = self._terminals.recognise(principal.certificate)
+            if now != principal:  # its name is still listed, as something else
+                raise CredentialRevoked()
         key = self._keys.get(principal.key_id)
         if key is not None and key.revoke_time is not None:
             raise CredentialRevoked()

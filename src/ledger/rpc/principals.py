@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 TILL: Final = "till"
@@ -26,7 +26,7 @@ class Principal:
 
     A new kind of credential makes one of these and is done: what it may do follows from `role`,
     `programs` and `member_id`. `actor` must be another one for each principal, at most 140
-    printable characters, and begin with its kind: `key:…`, `member:…`.
+    printable characters, and begin with its kind: `key:…`, `certificate:…`, `member:…`.
     """
 
     #: what entries call it
@@ -38,6 +38,8 @@ class Principal:
     member_id: str = ""
     #: the API key that it stands and falls with, if any: its own, or that of who minted its token
     key_id: str = ""
+    #: the client certificate (PEM) that it stands and falls with, if any
+    certificate: bytes = field(default=b"", repr=False)
     #: when its credential ends (seconds since 1970): a stream must not last longer
     expire_time: float = math.inf
     #: calls that it may make in a second; 0: any number; None: as everybody

@@ -117,7 +117,7 @@ class Terminals:
                 read = _read(certificate)
             except ValueError:  # TLS took it, and still nobody can say whose it is
                 raise CertificateNotListed() from None
-            known = self._seen[certificate] = read, self._principal_of(read)
+            known = self._seen[certificate] = read, self._principal_of(read, certificate)
         read, principal = known
         if self._revoked is not None:
             revoked = self._revoked.value
@@ -127,7 +127,7 @@ class Terminals:
             raise CredentialExpired(expire_time=format_instant(int(read.expire_time) * SECOND))
         return principal
 
-    def _principal_of(self, certificate: _Certificate) -> Principal | None:
+    def _principal_of(self, certificate: _Certificate, pem: bytes) -> Principal | None:
         """The first line of the file that one of the names fits to; None: there is none."""
         for client in self._clients.value:
             for name in certificate.names:
@@ -136,6 +136,7 @@ class Terminals:
                         f"certificate:{name}",
                         client.role,
                         client.programs,
+                        certificate=pem,
                         expire_time=certificate.expire_time,
                         quota_per_second=client.quota_per_second,
                     )
