@@ -103,17 +103,25 @@ def encrypted(key: bytes) -> bytes:
     )
 
 
-def revoking(authority: trustme.CA, *certificates: trustme.LeafCert, days: int = 30) -> bytes:
+def revoking(
+    authority: trustme.CA,
+    *certificates: trustme.LeafCert,
+    days: int = 30,
+    extension: x509.ExtensionType | None = None,
+    issuer: x509.Name | None = None,
+) -> bytes:
     """The authority's list of revoked certificates (PEM), to be renewed after so many days."""
     now = datetime.now(UTC)
     key: Any = load_pem_private_key(authority.private_key_pem.bytes(), None)
-    issuer = x509.load_pem_x509_certificate(authority.cert_pem.bytes()).subject
+    own = x509.load_pem_x509_certificate(authority.cert_pem.bytes()).subject
     builder = (
         x509.CertificateRevocationListBuilder()
-        .issuer_name(issuer)
+        .issuer_name(issuer or own)
         .last_update(now - timedelta(days=60))
         .next_update(now + timedelta(days=days))
     )
+    if extension is not None:
+        builder = builder.add_extension(extension, critical=True)
     for certificate in certificates:
         revoked = x509.RevokedCertificateBuilder().revocation_date(now)
         revoked = revoked.serial_number(certificate_of(certificate).serial_number)

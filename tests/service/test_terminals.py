@@ -21,6 +21,7 @@ import grpc
 import pytest
 import trustme
 import yaml
+from cryptography import x509
 from google.protobuf import json_format
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2
@@ -373,8 +374,6 @@ def test_the_metrics_say_when_authorities_and_lists_end(shop: Shop) -> None:
 
 
 def terminals(files: Files, ca: trustme.CA) -> Terminals:
-    from cryptography import x509
-
     cas = tuple(x509.load_pem_x509_certificates(ca.cert_pem.bytes()))
     return Terminals(files.options, lambda: cas, Metrics())
 
@@ -497,4 +496,35 @@ def test_every_fault_of_the_revoked_is_told(tmp_path: Path, data: bytes, says: s
 
 def test_serial_numbers_may_be_written_in_many_ways(tmp_path: Path) -> None:
     path = write(tmp_path / "revoked", b"0A:0b\n0xFF # lost\n\n  12ab  \n# nothing\n")
-    assert read_revoked(path, (), Metrics()) == {(b"", 0x0A0B), (b"", 0xFF), (b"", 0x12AB)}
+    assert read_revoked(path, (), Metrics()) == {("", 0x0A0B), ("", 0xFF), ("", 0x12AB)}
+
+
+def test_an_issuer_is_known_however_its_name_is_encoded(
+    files: Files, terminal_ca: trustme.CA
+) -> None:
+    own = x509.load_pem_x509_certificate(terminal_ca.cert_pem.bytes()).subject
+    attributes = [
+        x509.NameAttribute(each.oid, str(each.value), x509.name._ASN1Type.T61String) for each in own
+    ]
+    lost = terminal_ca.issue_cert(TILL)
+    other = x509.Name(attributes)
+    assert other.public_bytes() != own.public_bytes()
+    write(files.revoked, revoking(terminal_ca, lost, issuer=other))
+    with pytest.raises(CredentialRevoked):
+        terminals(files, terminal_ca).recognise(chain_of(lost))
+
+
+@pytest.mark.parametrize(
+    "extension",
+    [
+        x509.DeltaCRLIndicator(7),
+        x509.IssuingDistributionPoint(None, None, False, False, None, True, False),
+    ],
+    ids=["only what has changed", "certificates of others"],
+)
+def test_a_list_that_is_not_whole_is_not_taken_for_it(
+    files: Files, terminal_ca: trustme.CA, extension: x509.ExtensionType
+) -> None:
+    write(files.revoked, revoking(terminal_ca, extension=extension))
+    with pytest.raises(FilesUnusable, match="not the CA's whole list"):
+        terminals(files, terminal_ca)

@@ -42,8 +42,8 @@ _NAME = re.compile(r"(\*\.)?[A-Za-z0-9_:/.@-]{1,128}", re.ASCII)
 _SERIAL = re.compile(r"[0-9a-f]{1,40}", re.ASCII)
 _CRL = re.compile(rb"-----BEGIN X509 CRL-----.*?-----END X509 CRL-----", re.DOTALL)
 
-#: the issuer, as it stands in a certificate (b"": any), and the serial number
-Revoked = frozenset[tuple[bytes, int]]
+#: the issuer's name, however its texts are encoded (empty: any), and the serial number
+Revoked = frozenset[tuple[str, int]]
 
 
 class Client(NamedTuple):
@@ -62,7 +62,7 @@ class _Certificate(NamedTuple):
     """What counts of a certificate."""
 
     names: tuple[str, ...]
-    issuer: bytes
+    issuer: str
     serial: int
     #: seconds since 1970
     expire_time: float
@@ -121,7 +121,7 @@ class Terminals:
         read, principal = known
         if self._revoked is not None:
             revoked = self._revoked.value
-            if (read.issuer, read.serial) in revoked or (b"", read.serial) in revoked:
+            if (read.issuer, read.serial) in revoked or ("", read.serial) in revoked:
                 raise CredentialRevoked()
         if read.expire_time <= time.time():
             raise CredentialExpired(expire_time=format_instant(int(read.expire_time) * SECOND))
@@ -155,7 +155,7 @@ def _read(certificate: bytes) -> _Certificate:
     parsed = x509.load_pem_x509_certificate(certificate)
     return _Certificate(
         _names(parsed),
-        parsed.issuer.public_bytes(),
+        parsed.issuer.rfc4514_string(),
         parsed.serial_number,
         parsed.not_valid_after_utc.timestamp(),
     )
@@ -227,7 +227,7 @@ def read_revoked(path: Path, client_cas: tuple[x509.Certificate, ...], metrics: 
     data = read_file("LEDGER_TLS_REVOKED", path)
     blocks = _CRL.findall(data)
     if not blocks and not _is_der(data):
-        return frozenset((b"", serial) for serial in _serials(where, data))
+        return frozenset(("", serial) for serial in _serials(where, data))
     try:
         if blocks:
             lists = [x509.load_pem_x509_crl(block) for block in blocks]
@@ -235,13 +235,15 @@ def read_revoked(path: Path, client_cas: tuple[x509.Certificate, ...], metrics: 
             lists = [x509.load_der_x509_crl(data)]
     except ValueError:
         raise FilesUnusable(f"{where}: is no list of revoked certificates") from None
-    found: set[tuple[bytes, int]] = set()
+    found: set[tuple[str, int]] = set()
     for each in lists:
+        issuer = each.issuer.rfc4514_string()
         if not any(_has_signed(ca, each) for ca in client_cas):
-            issuer = each.issuer.rfc4514_string()
             fault = f"no CA of LEDGER_TLS_CLIENT_CA has signed that of {issuer}"
             raise FilesUnusable(f"{where}: {fault}")
-        found.update((each.issuer.public_bytes(), one.serial_number) for one in each)
+        if not _is_whole(each):
+            raise FilesUnusable(f"{where}: that of {issuer} is not the CA's whole list of its own")
+        found.update((issuer, one.serial_number) for one in each)
     updates = [each.next_update_utc for each in lists if each.next_update_utc is not None]
     if updates:
         metrics.certificate_expiry.labels("revoked").set(min(updates).timestamp())
@@ -261,6 +263,20 @@ def _has_signed(ca: x509.Certificate, revoked: x509.CertificateRevocationList) -
         return ca.subject == revoked.issuer and revoked.is_signature_valid(key)
     except (TypeError, ValueError):
         return False
+
+
+def _is_whole(revoked: x509.CertificateRevocationList) -> bool:
+    """Whether it is neither what has changed since another one nor of certificates of others."""
+    try:
+        for extension in revoked.extensions:
+            told = extension.value
+            if isinstance(told, x509.DeltaCRLIndicator):
+                return False
+            if isinstance(told, x509.IssuingDistributionPoint) and told.indirect_crl:
+                return False
+    except ValueError:
+        return False
+    return True
 
 
 def _serials(where: str, data: bytes) -> list[int]:

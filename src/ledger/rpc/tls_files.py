@@ -57,9 +57,10 @@ def read_material(options: TlsOptions, metrics: Metrics) -> Material:
         raise FilesUnusable(
             f"LEDGER_TLS_KEY: {options.key}: is not the key of {options.certificate}"
         )
+    # What leads to a CA may hold more than is needed, and some of it may be past its time.
+    if chain[0].not_valid_after_utc <= datetime.now(UTC):
+        raise FilesUnusable(f"{where}: expired at {chain[0].not_valid_after_utc.isoformat()}")
     ends = min(certificate.not_valid_after_utc for certificate in chain)
-    if ends <= datetime.now(UTC):
-        raise FilesUnusable(f"{where}: expired at {ends.isoformat()}")
     client_ca, client_cas = b"", tuple[x509.Certificate, ...]()
     if options.client_ca is not None:
         client_ca = read_file("LEDGER_TLS_CLIENT_CA", options.client_ca)
