@@ -1,1 +1,6 @@
-"""The tests of the ledger."""
+"""Tests of the ledger."""
+
+import os
+
+# As in the service (see ledger.rpc), and before anything imports grpc.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")

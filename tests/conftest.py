@@ -6,9 +6,11 @@ The server is the embedded one, shared by all workers of a run. Each test that a
 
 import asyncio
 import fcntl
+import logging
 import os
 import queue
 import shutil
+import sys
 import tempfile
 import threading
 import uuid
@@ -48,9 +50,24 @@ def pytest_configure(config: pytest.Config) -> None:
     renderer = structlog.dev.ConsoleRenderer(
         colors=False, exception_formatter=structlog.dev.plain_traceback
     )
-    structlog.configure(processors=[structlog.stdlib.add_log_level, renderer])
+    # What a server in this process logs is not what a command in it prints.
+    structlog.configure(
+        processors=[structlog.stdlib.add_log_level, renderer],
+        logger_factory=structlog.PrintLoggerFactory(sys.__stderr__),
+    )
     if not hasattr(config, "workerinput"):
         os.environ[RUN_DIRECTORY] = str(make_directory())
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """A test that sets logging up leaves no handler behind that writes to what it captured."""
+    root, configured = logging.getLogger(), structlog.get_config()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.configure(**configured)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
