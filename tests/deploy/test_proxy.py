@@ -112,7 +112,7 @@ def proxied(database_url: str, tmp_path: Path) -> Iterator[Proxied]:
             process = subprocess.Popen(
                 [
                     *(binary, "--config-path", config, "--log-level", "warning"),
-                    *("--concurrency", "1", "--use-dynamic-base-id"),
+                    *("--concurrency", "1", "--disable-hot-restart"),
                     *("--file-flush-interval-msec", "50"),
                 ],
                 stdin=subprocess.DEVNULL,
