@@ -87,6 +87,23 @@ def test_points_on_the_way_and_held_ones_are_told_apart(
     assert shown["held"] == "30 points reserved"
 
 
+def test_what_keeps_a_tier_is_told_with_its_days(
+    till: GrpcClient, visitor: Visitor, member: str
+) -> None:
+    open_program(till, (member,), program_id=member, **{**RULES, "tiers": TIERS})
+    for day in ("10", "11", "12"):
+        till.advance_clock(clock(f"2026-01-{day}T10:00:00Z", member))
+        buys(till, member, f"{day}.00", program=member)
+
+    shown = texts(visitor.sees(member, member))
+    assert shown["tier"] == "Silver"
+    assert shown["keep"] == "3 visits from 4 March 2026 to 31 January 2027 to keep Silver"
+
+    till.advance_clock(clock("2026-06-01T10:00:00Z", member))
+    shown = texts(visitor.sees(member, member))
+    assert shown["keep"] == "3 more visits by 31 January 2027 to keep Silver"
+
+
 def test_a_held_tier_says_until_when_and_the_highest_is_complete(
     till: GrpcClient, visitor: Visitor, member: str
 ) -> None:
@@ -97,7 +114,7 @@ def test_a_held_tier_says_until_when_and_the_highest_is_complete(
 
     shown = texts(page)
     assert (shown["tier"], shown["inside"]) == ("Gold", "★")
-    assert shown["reach"] == "You have reached the highest level"
+    assert "reach" not in shown
     assert shown["keep"] == "Gold until 31 July 2026"
     expect(part(page, "ring")).to_have_attribute("aria-valuenow", "100")
 

@@ -32,7 +32,7 @@ circle { fill: none; stroke-width: 9; }
   position: absolute; inset: 0; display: grid; place-items: center;
   font-weight: 600; font-variant-numeric: tabular-nums;
 }
-.inside.highest { font-size: 2rem; color: var(--_accent); }
+.inside.complete { font-size: 2rem; color: var(--_accent); }
 .body { flex: 1 1 12rem; min-inline-size: 0; display: grid; gap: 0.25rem; }
 .tier { font-weight: 600; color: var(--_accent); }
 .points { display: flex; flex-wrap: wrap; align-items: baseline; column-gap: 0.4rem; }

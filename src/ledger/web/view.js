@@ -63,7 +63,7 @@ class View {
     this.body.hidden = !balance;
     this.ring.hidden = !balance || !tier?.tierId;
     if (balance) this.#showPoints(balance, schedule ?? {}, words);
-    if (balance) this.#showTier(tier ?? {}, words);
+    if (balance) this.#showTier(tier ?? {}, Date.parse(balance.asOfTime), words);
     this.#showNote(model, words);
   }
 
@@ -113,14 +113,12 @@ class View {
     this.schedule.hidden = texts.length < 2;
   }
 
-  #showTier(tier, words) {
+  #showTier(tier, now, words) {
     const { tierId, name, next, keep, validUntilTime } = tier;
     this.#line("tier", tierId && (name || tierId));
-    this.#line("reach", tierId && (next ? reachText(next, words) : words.say("highest")));
+    this.#line("reach", next && reachText(next, words));
     const until = validUntilTime && { tier: name, date: words.lastDay(validUntilTime) };
-    const kept = keep?.byTime
-      ? words.say("keepBy", { ...missing(keep, words), date: words.lastDay(keep.byTime) })
-      : until && words.say("until", until);
+    const kept = keep?.byTime ? keepText(keep, now, words) : until && words.say("until", until);
     this.#line("keep", tierId && kept);
     if (!tierId) return;
     const { fraction, text, short } = progress(tier, words);
@@ -132,7 +130,7 @@ class View {
     this.ring.setAttribute("aria-valuenow", percent);
     this.ring.setAttribute("aria-valuetext", text);
     this.inside.textContent = short;
-    this.inside.classList.toggle("highest", !next);
+    this.inside.classList.toggle("complete", !next);
     this.arc.setAttribute("stroke-dasharray", `${percent} 100`);
     this.arc.setAttribute("visibility", percent ? "visible" : "hidden"); // a round cap is a dot
   }
@@ -185,18 +183,27 @@ function reachText(next, words) {
   return words.say("reachBy", { ...values, date: words.lastDay(next.byTime) });
 }
 
-/** What is missing for a level, in words, and its name. */
-function missing({ tierId, name, visitsMissing = 0, spendMissing, either }, words) {
-  const visits = visitsMissing > 0 && words.say("visits", {}, count(visitsMissing));
+function keepText(keep, now, words) {
+  const isAhead = Date.parse(keep.fromTime) > now;
+  const values = {
+    ...missing(keep, words, isAhead ? "From" : ""),
+    date: words.lastDay(keep.byTime),
+  };
+  if (!isAhead) return words.say("keepBy", values);
+  return words.say("keepFrom", { ...values, from: words.date(keep.fromTime) });
+}
+
+/** What is missing for a level, in words of that kind, and its name. */
+function missing({ tierId, name, visitsMissing = 0, spendMissing, either }, words, kind = "") {
+  const visits = visitsMissing > 0 && words.say(`visits${kind}`, {}, count(visitsMissing));
   const money = amount(spendMissing) > 0 && words.money(spendMissing);
-  const spend = money && words.say("spend", { amount: money });
-  const text =
-    visits && spend ? words.say(either ? "either" : "both", { visits, spend }) : visits || spend;
-  return { missing: text, tier: name || tierId };
+  const spend = money && words.say(`spend${kind}`, { amount: money });
+  const both = visits && spend && words.say(either ? "either" : "both", { visits, spend });
+  return { missing: both || visits || spend, tier: name || tierId };
 }
 
 /** How far it is to the next level: a fraction, and the count it stands for in words. */
-function progress({ visits = 0, spend, next }, words) {
+function progress({ tierId, name, visits = 0, spend, next }, words) {
   const ways = [];
   if (next?.visitsMissing) {
     const need = visits + next.visitsMissing;
@@ -223,7 +230,7 @@ function progress({ visits = 0, spend, next }, words) {
       short,
     });
   }
-  if (!ways.length) return { fraction: 1, text: words.say("highest"), short: "★" };
+  if (!ways.length) return { fraction: 1, text: name || tierId, short: "★" };
   // One of two ways is enough, or the slower one decides.
   const nearer = next.either ? 1 : -1;
   return ways.reduce((a, b) => ((b.fraction - a.fraction) * nearer > 0 ? b : a));
