@@ -22,7 +22,7 @@ from tests.conftest import make_directory
 from tests.faults.load import Load, client_of, open_shop
 from tests.faults.postgres_proxy import PostgresProxy
 from tests.faults.processes import ServiceProcess
-from tests.service.client import Failure
+from tests.service.client import Failure, GrpcClient
 from tests.service.requests import balance, purchase
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(120)]
@@ -124,7 +124,8 @@ def test_a_service_without_its_database_stops_in_bounded_time(
 
         service.start()
         # On a connection of its own: that of the client waits before it tries again.
-        with contextlib.closing(client_of(service.grpc_address)) as again:
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        with contextlib.closing(GrpcClient(service.grpc_address, options=options)) as again:
             assert again.record_purchase(purchase(2)).entries[0].points == 12
 
 
