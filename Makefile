@@ -105,7 +105,7 @@ PIN := $(BIN)/uv pip compile --generate-hashes --universal --python-version 3.11
     --no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
 requirements: .venv/.installed-dev ## Pin what the image holds, with hashes, as constraints.txt says
-	$(PIN) pyproject.toml --constraint constraints.txt --output-file build/requirements.txt
+	$(PIN) pyproject.toml --extra otel --constraint constraints.txt --output-file build/requirements.txt
 	echo 'hatchling' | $(PIN) - --constraint constraints.txt --output-file build/requirements-build.txt
 	@! grep -nE '://| @ ' build/requirements*.txt
 	mv build/requirements*.txt deploy/docker/
