@@ -32,6 +32,8 @@ log = structlog.get_logger(__name__)
 #: piece also costs the database half a dozen small statements, and compiles the rules anew.
 _PIECE_SECONDS = 1.0
 _MOST_PAUSE_SECONDS = 1.0
+#: when the database does not answer
+_RETRY_SECONDS = 10.0
 #: between the beginnings of two walks over all members
 _WALK_SECONDS = 60.0
 #: for one piece, that is for the member with the longest journal
@@ -80,7 +82,7 @@ class Verifier:
 
     async def _run(self) -> None:
         while True:
-            pause = _MOST_PAUSE_SECONDS
+            pause = _RETRY_SECONDS
             try:
                 pause = await self.run_once()
             except LedgerError as error:

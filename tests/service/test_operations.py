@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from ledger.metrics import Metrics
 from ledger.v1 import program_pb2
 from tests.conftest import RunningServer
 from tests.service.client import Client, GrpcClient, failure_of
@@ -233,3 +235,15 @@ def test_metrics_of_a_known_program_are_there_on_every_replica(
     samples = metrics(replicas[1])
     labels = {"program": "bean-street", "command": "record_purchase", "outcome": "ok"}
     assert sample(samples, "ledger_commands_total", **labels) == 0
+
+
+def test_every_metric_is_described() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "operating.md").read_text()
+    suffix = {"counter": "_total", "info": "_info"}
+    names = {
+        family.name + suffix.get(family.type, "")
+        for family in Metrics().registry.collect()
+        if family.name.startswith(("ledger_", "grpc_"))
+    }
+    assert len(names) > 25
+    assert {name for name in names if name not in text} == set()
