@@ -115,9 +115,9 @@ def check_verification(connection: sa.Connection) -> Observation:
     if not began:
         found = "members were never verified in the background"
     elif not walk.last_ended:
-        found = f"the first walk over all members began {days:.1f} days ago"
+        found = f"the first walk over all members began {_long(days)} ago"
     else:
-        found = f"all members were verified {days:.1f} days ago"
+        found = f"all members were verified {_long(days)} ago"
     if wrong:
         return Observation(
             "verification",
@@ -136,6 +136,10 @@ def check_verification(connection: sa.Connection) -> Observation:
         "Let a server run with LEDGER_VERIFY_RATE above 0, high enough for a walk in a week; or"
         " run `ledger verify` regularly.",
     )
+
+
+def _long(days: float) -> str:
+    return f"{days:.1f} days" if days >= 1 else f"{days * 24:.1f} hours"
 
 
 def check_due(connection: sa.Connection) -> Observation:
