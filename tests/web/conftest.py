@@ -12,14 +12,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 from psycopg2.extensions import connection as Connection
 
 from ledger.store.embedded import EmbeddedServer
 from tests.conftest import RunningServer, fresh_database, running_server
 from tests.service.client import GrpcClient
 from tests.service.requests import open_program
-from tests.web.pages import Site, Visitor
+from tests.web.pages import PATIENCE_MS, Site, Visitor
 
 FLAGS = (
     "--headless",
@@ -65,6 +65,7 @@ def chromium() -> str:
 @pytest.fixture(scope="package")
 def browser(chromium: str) -> Iterator[Browser]:
     """A browser for these tests; its event loop must be gone before others begin."""
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
         yield browser

@@ -15,6 +15,9 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator
 
 WIDGET = "loyalty-balance"
 
+#: for what is not measured: a machine may be busy
+PATIENCE_MS = 10_000
+
 
 class Site:
     """A shop's web server on this machine, reached by two names: two origins for a browser.
@@ -134,7 +137,7 @@ class Visitor:
     def _window(self, **window: Any) -> Page:
         settings = {"timezone_id": "Europe/Berlin", "locale": "fr", **window}
         context = self._browser.new_context(**settings)
-        context.set_default_timeout(5_000)
+        context.set_default_timeout(PATIENCE_MS)
         self._contexts.append(context)
         page = context.new_page()
         page.on("console", self._note)
@@ -197,7 +200,7 @@ def append(page: Page, member: str, program: str = "bean-street") -> None:
     )
 
 
-def until(page: Page, expression: str, seconds: float = 5.0) -> None:
+def until(page: Page, expression: str, seconds: float = PATIENCE_MS / 1_000) -> None:
     """Return once it is true on the page. (wait_for_function needs a page that may use eval.)"""
     deadline = time.monotonic() + seconds
     while not page.evaluate(expression):
