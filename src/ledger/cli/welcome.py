@@ -122,6 +122,8 @@ def _what_to_try(addresses: Addresses, program_id: str, member_id: str) -> Rende
             *([f"{ledger} redeem {member} --reward free-coffee{server}"] if member_id else []),
             f"{ledger} statement {member}{server}",
             f"{ledger} explain {member}{server}",
+            f"{ledger} watch {member}{server}",
+            f"{ledger} till{server}",
             f"{ledger} demo{server}",
         ]
     else:
