@@ -54,6 +54,8 @@ class Census:
         self._metrics = metrics
         self._interval_seconds = interval_seconds
         self._pages = _FIRST_PAGES
+        #: programs and tiers that have been shown
+        self._tiers: set[tuple[str, str]] = set()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -136,8 +138,12 @@ class Census:
             metrics.pending_points.labels(one.program_id).set(one.pending)
             metrics.debt_points.labels(one.program_id).set(one.debt)
             metrics.expiring_points.labels(one.program_id).set(one.expiring)
-        for one in state.shown:
-            metrics.members.labels(one.program_id, one.tier_id).set(one.members)
+        members = {(one.program_id, one.tier_id): one.members for one in state.shown}
+        for labels in self._tiers - members.keys():  # which nobody is in any more
+            metrics.members.labels(*labels).set(0)
+        for labels, number in members.items():
+            metrics.members.labels(*labels).set(number)
+        self._tiers |= members.keys()
 
 
 def _decode(state: str) -> _State:

@@ -257,6 +257,14 @@ def test_who_may_not_act_as_the_service_is_told_so(stranger: str) -> None:
     assert {one.state for one in observations[:-1]} == {"OK"}
 
 
+def test_who_may_act_as_the_service_and_nothing_else_can_examine(
+    stranger: str, administrator: Connection
+) -> None:
+    with administrator.cursor() as cursor:
+        cursor.execute("GRANT ledger_service TO passer_by")
+    assert {one.check: one.state for one in examine(stranger)} == dict.fromkeys(CHECKS, "OK")
+
+
 def test_a_database_without_a_ledger_or_out_of_reach_is_a_fault(
     cluster: EmbeddedServer, administrator: Connection
 ) -> None:

@@ -12,7 +12,9 @@ import psycopg2
 import pytest
 
 from ledger import census
+from ledger.metrics import Metrics
 from ledger.store.background import CENSUS, claim_work, finish_work, read_work
+from ledger.store.census import Count
 from ledger.store.database import open_database
 from tests.conftest import RunningServer, running_server
 from tests.service.client import GrpcClient
@@ -103,6 +105,16 @@ def test_every_tier_is_shown_from_the_start(server: RunningServer) -> None:
         open_program(client, enrolled=(), tiers=TIERS)
     eventually(lambda: key("ledger_members", tier="silver") in metrics(server))
     assert gauge(metrics(server), "members", tier="member") == 0
+
+
+def test_a_tier_that_is_gone_is_shown_empty(database_url: str) -> None:
+    with running_server(database_url, census_seconds=0, verify_rate=0) as server:
+        shown = Metrics()
+        counting = census.Census(server.service.engine, shown, 15)
+        for tier in ("", "gold"):
+            counting._show(census._State(shown=[Count("tea", tier, members=5)]))
+    (family,) = shown.members.collect()
+    assert {one.labels["tier"]: one.value for one in family.samples} == {"": 0, "gold": 5}
 
 
 def test_the_database_and_its_tables_have_a_size(server: RunningServer) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import gc
 import io
 import json
 import logging
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -18,7 +21,9 @@ import pytest
 import structlog
 
 from ledger import discreet
+from ledger.cli import logging as logging_of_commands
 from ledger.cli.logging import configure
+from ledger.rpc import serve
 from ledger.rpc.calls import HEADER, CallLog, begin_call, call_id
 from ledger.v1 import member_pb2, points_pb2
 from tests.conftest import RunningServer
@@ -288,6 +293,33 @@ def test_either_form_tells_errors_and_calls(form: Any, monkeypatch: pytest.Monke
     assert MARK not in text
     assert text.count("Traceback") == text.count(number) == 2
     assert text.count("ValueError") >= 2
+
+
+def test_failures_that_nobody_waits_for_are_told_without_their_texts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def forgotten() -> None:
+        raise ValueError(MARK)
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(serve._tell_failure)
+        task = asyncio.get_running_loop().create_task(forgotten(), name=MARK)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        del task
+        gc.collect()
+
+    monkeypatch.setattr("threading.excepthook", logging_of_commands._tell_thread)
+    with structlog.testing.capture_logs() as logged:
+        asyncio.run(main())
+        thread = threading.Thread(target=lambda: 1 // 0, name="one of ours")
+        thread.start()
+        thread.join()
+    assert [line["event"] for line in logged] == [
+        "something failed beside any call",
+        "thread failed",
+    ]
+    assert MARK not in "".join(capsys.readouterr())
 
 
 def test_thousands_of_numbers_are_all_different() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf import json_format
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -23,11 +25,11 @@ from opentelemetry.trace import StatusCode
 
 from ledger.metrics import PHASES
 from ledger.rpc import tracing
-from ledger.v1 import points_pb2
+from ledger.v1 import balance_pb2, points_pb2
 from tests.conftest import RunningServer, running_server
 from tests.faults.processes import ServiceProcess, eventually
 from tests.service.client import Client, Failure, GrpcClient, JsonClient, failure_of
-from tests.service.requests import balance, batch, open_program, purchase
+from tests.service.requests import PROGRAM, balance, batch, open_program, purchase
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 TRACEPARENT = f"00-{TRACE}-{PARENT}-01"
@@ -182,6 +184,37 @@ def test_failures_have_their_code_and_only_the_ledgers_own_are_errors(
     assert failed.status.status_code is StatusCode.ERROR
     assert failed.status.description is None
     assert failed.events == ()  # an exception is told by its text, too
+
+
+@pytest.mark.parametrize("transport", ["grpc", "json"])
+def test_a_stream_is_one_span_that_ends_with_it(
+    server: RunningServer, exporter: InMemorySpanExporter, transport: str
+) -> None:
+    with contextlib.closing(GrpcClient(server.grpc_address)) as client:
+        open_program(client)
+    request = balance_pb2.WatchBalanceRequest(program_id=PROGRAM, member_id="m-1")
+
+    def watch() -> None:
+        if transport == "grpc":
+            with server.channel() as channel:
+                call: Any = channel.unary_stream("/ledger.v1.BalanceService/WatchBalance")
+                stream = call(request.SerializeToString(), timeout=10)
+                next(stream)
+                stream.cancel()
+        else:
+            host, _, port = server.http_address.rpartition(":")
+            text = json_format.MessageToJson(request).encode()
+            body = b"\0" + len(text).to_bytes(4, "big") + text
+            head = (
+                "POST /ledger.v1.BalanceService/WatchBalance HTTP/1.1\r\nhost: x\r\n"
+                f"content-type: application/connect+json\r\ncontent-length: {len(body)}\r\n\r\n"
+            )
+            with socket.create_connection((host, int(port)), timeout=10) as connection:
+                connection.sendall(head.encode() + body)
+                assert b"200 OK" in connection.recv(65536)
+
+    call, _ = spans_after(exporter, watch, "ledger.v1.BalanceService/WatchBalance")
+    assert attributes(call)["rpc.grpc.status_code"] == 1
 
 
 def test_commands_of_one_batch_have_one_wait_and_one_transaction(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 from typing import Any, Literal
 
 import structlog
@@ -55,12 +56,20 @@ def configure(log_format: Literal["console", "json"], level: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(number)
+    threading.excepthook = _tell_thread
     # What libraries tell at lower levels is of their own concern, or of every statement and value.
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "alembic", "sqlalchemy", "asyncio"):
         logger = logging.getLogger(name)
         logger.handlers = []
         logger.propagate = True
         logger.setLevel(max(number, logging.WARNING))
+
+
+def _tell_thread(failure: threading.ExceptHookArgs) -> None:
+    """What Python would print with the error's text when a thread ends of it."""
+    log = structlog.get_logger(__name__)
+    name = failure.thread.name if failure.thread is not None else ""
+    log.error("thread failed", thread=name, exc_info=failure.exc_value)
 
 
 def _add_call(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

@@ -7,7 +7,7 @@ import gc
 import signal
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 import structlog
@@ -241,6 +241,7 @@ async def _serve(
     server = Server(options, sibling=sibling)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_tell_failure)
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     await server.start(on_orphaned=stop.set)
@@ -248,6 +249,11 @@ async def _serve(
         on_ready(server)
     await stop.wait()
     await server.stop()
+
+
+def _tell_failure(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What asyncio would log with the values that it was about: a failure that nobody waits for."""
+    log.error("something failed beside any call", exc_info=context.get("exception"))
 
 
 def _background(
