@@ -98,7 +98,8 @@ class Requests:
         for number, (kind, purchase) in enumerate(
             zip(kinds, self.shop.purchases(name, count), strict=True)
         ):
-            request_id, member_id = f"{name}-{number}", purchase.member_id
+            # Not to be taken for a purchase, whose receipts are numbered too.
+            request_id, member_id = f"{name}-other-{number}", purchase.member_id
             if kind is Kind.BALANCE:
                 yield self._balance(member_id)
             elif kind is Kind.REDEEM:

@@ -16,6 +16,8 @@ from benchmarks.results import Result, Usage, compared, percentile, result_of
 from benchmarks.shop import Shop
 from benchmarks.workloads import MIX, Kind, Workload, open_loop
 
+from ledger.v1 import points_pb2, redemption_pb2
+
 _MS = 1_000_000
 _CALL = Call(Kind.EMPTY, "/", b"")
 
@@ -66,9 +68,21 @@ def test_a_mixed_day_has_its_shares_and_is_drawn_from_the_seed(shop: Shop) -> No
     bought = tuple(shop.purchases("before", 1_000))
     calls = requests.prepare(workload, "day", 5_000, bought)
     assert calls == requests.prepare(workload, "day", 5_000, bought)
+    ids = [request_id_of(call) for call in calls if call.kind is not Kind.BALANCE]
+    assert len(set(ids)) == len(ids)
     for kind, share in MIX.items():
         count = sum(call.kind is kind for call in calls)
         assert count == pytest.approx(50 * share, rel=0.25)
+
+
+def request_id_of(call: Call) -> str:
+    writes: dict[Kind, Any] = {
+        Kind.PURCHASE: points_pb2.RecordPurchaseRequest,
+        Kind.RETURN: points_pb2.RecordReturnRequest,
+        Kind.REDEEM: redemption_pb2.RedeemPointsRequest,
+    }
+    request_id: str = writes[call.kind].FromString(call.request).request_id
+    return request_id
 
 
 @pytest.fixture
