@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -73,6 +74,21 @@ def guarded(
 def test_every_method_has_a_row_and_every_row_a_method() -> None:
     assert METHODS.keys() <= TABLE.keys(), "who may call them?"
     assert TABLE.keys() <= METHODS.keys(), "they are no methods"
+
+
+def test_the_documentation_has_the_same_table() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "operating.md").read_text()
+    table = text.partition("<!-- roles: compared with the code by a test -->\n")[2]
+    lines = table.partition("\n\n")[0].splitlines()
+    heads = [cell.strip() for cell in lines[0].strip("|").split("|")[1:]]
+    documented = {}
+    for line in lines[2:]:
+        name, *cells = (cell.strip() for cell in line.removeprefix("|").split("|")[:-1])
+        roles = {role for role, cell in zip(heads, cells, strict=True) if cell == "✓"}
+        if cells[-1]:  # ✓ with every token, ✓* with one for holds
+            roles.add(MEMBER_HOLDS)
+        documented[name] = roles
+    assert documented == {name: set(rule.roles) for name, rule in TABLE.items()}
 
 
 @pytest.mark.parametrize("name", METHODS)
