@@ -102,6 +102,7 @@ class Prometheus:
             job["static_configs"] = [{"targets": list(scraped.get(job["job_name"], ()))}]
             if "tls_config" in job:
                 job["tls_config"]["ca_file"] = str(ca)
+                del job["authorization"]  # nobody was given a key here
         (directory / "rules.yml").write_text(yaml.safe_dump(fast_rules()))
         (directory / "prometheus.yml").write_text(yaml.safe_dump(config))
         self._process: subprocess.Popen[bytes] | None = None

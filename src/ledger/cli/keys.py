@@ -116,9 +116,8 @@ def create(
         output.print_json({"apiKey": secret if to is None else None, **as_dict(key, now)})
         return
     if to is not None:
-        output.done(
-            f"key {output.bold(key.key_id)} of {output.bold(name)} is in {output.escape(str(to))}"
-        )
+        output.done(f"key {output.bold(key.key_id)} of {output.bold(name)} is made, as {role}")
+        output.note(f"  written to {to}, readable by you only")
         return
     output.note(f"Key {key.key_id} of {name}, shown this once. Send it with LEDGER_API_KEY or")
     output.note("--api-key-file; over HTTP as `authorization: Bearer …`.")
