@@ -267,3 +267,18 @@ async def test_whoever_would_wait_too_long_is_refused_before_anybody_has(make: M
     assert answers.count("refused") > 60
     assert max(waits) < 0.45 + 0.3
     assert not batcher.overloaded
+
+
+async def test_a_group_larger_than_a_batch_counts_as_what_it_takes(make: Make) -> None:
+    """Groups of ten batches take 0.1 s each: so that is what one of them before you costs."""
+    gate = Gate()
+    batcher = make(gate, batch_limit=10, queue_limit=10_000, most_wait=0.5)
+    answers = [asyncio.ensure_future(batcher.submit([n] * 100)) for n in range(4)]
+    for _ in range(2):
+        await taken(gate)
+        await asyncio.sleep(0.1)
+        gate.leave.release()
+    await taken(gate)  # the third is worked on, and the fourth waits
+    assert not batcher.overloaded
+    gate.leave.release(2)
+    assert [len(answer) for answer in await asyncio.gather(*answers)] == [100] * 4

@@ -82,6 +82,19 @@ def test_a_paused_service_answers_when_resumed(service: ServiceProcess) -> None:
     service.wait_until_ready()
 
 
+def test_a_service_opens_as_many_files_as_the_system_lets_it(
+    database_url: str, tmp_path: Path
+) -> None:
+    """Each till is one, and systems begin with few."""
+    command = ["bash", "-c", f"ulimit -S -n 256; exec {sys.executable} -m ledger serve"]
+    environment = {"LEDGER_DATABASE_URL": database_url}
+    with ServiceProcess(environment, tmp_path / "log", command=command) as service:
+        pid = service.start().pid
+        limits = Path(f"/proc/{pid}/limits").read_text().splitlines()
+        (soft, hard) = next(line for line in limits if "open files" in line).split()[3:5]
+        assert soft == hard != "256"
+
+
 def test_a_service_that_ends_at_start_shows_its_log(tmp_path: Path) -> None:
     command = (sys.executable, "-c", "raise SystemExit('no database')")
     with (

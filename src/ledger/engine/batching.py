@@ -81,7 +81,8 @@ class Batcher(Generic[T, R]):
         self._on_batch = on_batch
         self._queue: deque[Group[T, R]] = deque()
         self._waiting = 0
-        #: what the last batch took that left others waiting
+        #: of the last batch that left others waiting: how many it took along, and how long it took
+        self._batch_size = batch_limit
         self._batch_seconds = 0.0
         self._closing = False
         self._lock = threading.Lock()
@@ -131,7 +132,7 @@ class Batcher(Generic[T, R]):
         if not self._queue:
             return False
         waited = time.monotonic() - self._queue[0].arrived
-        will_wait = self._waiting // self._batch_limit * self._batch_seconds
+        will_wait = self._waiting // self._batch_size * self._batch_seconds
         return max(waited, will_wait) > self._most_wait or self._waiting + more > self._queue_limit
 
     def _run(self) -> None:
@@ -151,7 +152,9 @@ class Batcher(Generic[T, R]):
                 log.exception("batch lost", batcher=self._thread.name)
                 for group in groups:
                     group.results = group.results or [Internal()] * len(group.items)
-            if full:
+            if full:  # a group may be larger than the limit, and does not make the next one smaller
+                size = sum(len(group.items) for group in groups)
+                self._batch_size = max(self._batch_limit, size)
                 self._batch_seconds = time.monotonic() - began
             if self._answer(groups) and self._waiting < self._batch_limit:
                 self._turn_over.wait(_MOST_SECONDS)

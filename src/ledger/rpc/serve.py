@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import signal
 import sys
@@ -222,8 +223,14 @@ def run(
     if sys.platform == "win32":
         asyncio.run(_serve(options, on_ready, sibling))
         return
+    import resource
+
     import uvloop
 
+    # Each till is an open file, and 1,024 of them is what most systems begin with.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # where unlimited is more than can be had
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     # What is there now stays; batches make many objects and no cycles.
     gc.collect()
     gc.freeze()

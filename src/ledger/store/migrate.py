@@ -46,7 +46,7 @@ class SchemaBehind(DatabaseUnusable):
 
 
 class MigrationRefused(DatabaseUnusable):
-    """The schema can not be brought up to date; nothing was changed."""
+    """The schema can not be brought up to date; it has the last revision that could be done."""
 
 
 #: what somebody else's lock makes of a migration, and a moment later may not
