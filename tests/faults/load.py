@@ -28,12 +28,13 @@ Key = tuple[str, str]
 BONUS_POINTS = 50
 #: refusals of members that are known are remembered, so they are known from the beginning
 MEMBERS = [f"m-{number}" for number in range(40)]
-_RECONNECT = [
-    # for an address of several servers
-    ("grpc.service_config", '{"loadBalancingConfig": [{"round_robin": {}}]}'),
+_RECONNECT: list[tuple[str, int | str]] = [
     ("grpc.initial_reconnect_backoff_ms", 50),
     ("grpc.min_reconnect_backoff_ms", 50),
     ("grpc.max_reconnect_backoff_ms", 250),
+]
+_IN_TURN: list[tuple[str, int | str]] = [
+    ("grpc.service_config", '{"loadBalancingConfig": [{"round_robin": {}}]}')
 ]
 _RETRIES = 4
 _LONGEST_DELAY_SECONDS = 2.0
@@ -57,8 +58,8 @@ def first_enrollment(member_id: str) -> member_pb2.EnrollMemberRequest:
 
 
 def client_of(address: str) -> GrpcClient:
-    """A client that notices soon when the service is back."""
-    return GrpcClient(address, options=_RECONNECT)
+    """A client that notices soon when the service is back; several servers it asks in turn."""
+    return GrpcClient(address, options=_RECONNECT + (_IN_TURN if "," in address else []))
 
 
 def repeat_unavailable(
