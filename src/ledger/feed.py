@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Collection, Sequence
 
 import structlog
@@ -28,6 +29,8 @@ log = structlog.get_logger(__name__)
 HEARTBEAT_SECONDS = 15.0
 #: a database that does not answer is asked again
 RETRY_SECONDS = 1.0
+#: what one member may have open in a process, such as pages of a browser
+OWNED_STREAMS = 16
 #: between two looks for what other processes have committed
 POLL_SECONDS = 0.2
 #: between two wakings of one stream, at least
@@ -113,6 +116,7 @@ class Feed:
         #: when (monotonic) everything that was committed had been told
         self._told_at = 0.0
         self._open = 0
+        self._owned: Counter[str] = Counter()
         self._stopping = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
@@ -138,15 +142,23 @@ class Feed:
 
     @contextlib.asynccontextmanager
     async def listen(
-        self, program_id: str, member_id: str | None, gap_seconds: float = _GAP_SECONDS
+        self,
+        program_id: str,
+        member_id: str | None,
+        gap_seconds: float = _GAP_SECONDS,
+        owner: str = "",
     ) -> AsyncIterator[Listener]:
         """Woken whenever something of a member, or of the whole program, is committed from now on.
 
-        Raises TOO_MANY_STREAMS, SHUTTING_DOWN, STORAGE_UNAVAILABLE.
+        An `owner` has only OWNED_STREAMS of them: a single browser must not use up all there may
+        be. Raises TOO_MANY_STREAMS, SHUTTING_DOWN, STORAGE_UNAVAILABLE.
         """
         if self._open >= self._limit:
             raise TooManyStreams(limit=self._limit)
+        if owner and self._owned[owner] >= OWNED_STREAMS:
+            raise TooManyStreams(limit=OWNED_STREAMS)
         self._open += 1
+        self._owned[owner] += 1
         try:
             if self._seen is None:
                 seen = await self._engine.query(read_snapshot)
@@ -162,6 +174,9 @@ class Feed:
                 self._remove(program_id, member_id, listener)
         finally:
             self._open -= 1
+            self._owned[owner] -= 1
+            if not self._owned[owner]:
+                del self._owned[owner]
 
     def _add(self, program_id: str, member_id: str | None, listener: Listener) -> None:
         followed = self._followed.setdefault(program_id, _Followed())

@@ -10,9 +10,14 @@ from datetime import timedelta
 from typing import Any
 
 import grpc
+import psycopg2
 import pytest
 
+from ledger.core.errors import TooManyStreams
+from ledger.feed import OWNED_STREAMS, Feed
+from ledger.metrics import Metrics
 from ledger.rpc import watching as watching_service
+from ledger.store.following import Snapshot
 from ledger.v1 import balance_pb2, balance_pb2_grpc, types_pb2
 from tests.conftest import RunningServer, running_server
 from tests.service.client import Failure, GrpcClient
@@ -435,3 +440,54 @@ def test_watchers_of_members_that_do_not_change_cost_a_write_nothing(
         # Once for what this process wrote, and once when it is found in the journal.
         assert set(looked) == {"m-7"}
         assert len(looked) <= 2
+
+
+class NoEngine:
+    """What a feed asks of an engine, where nothing ever happens."""
+
+    async def query(self, function: Any, *arguments: Any) -> Snapshot:
+        return Snapshot(1, 1, ())
+
+    def tell(self, listener: Any) -> None:
+        pass
+
+
+async def test_one_member_can_not_use_up_all_streams() -> None:
+    feed = Feed(NoEngine(), Metrics(), limit=OWNED_STREAMS + 2)  # type: ignore[arg-type]
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(OWNED_STREAMS):
+            await stack.enter_async_context(feed.listen(PROGRAM, "m-1", owner="m-1"))
+        with pytest.raises(TooManyStreams) as raised:
+            await stack.enter_async_context(feed.listen(PROGRAM, "m-1", owner="m-1"))
+        assert raised.value.metadata == {"limit": str(OWNED_STREAMS)}
+        for owner in ("m-2", ""):
+            await stack.enter_async_context(feed.listen(PROGRAM, "m-1", owner=owner))
+        with pytest.raises(TooManyStreams) as raised:
+            await stack.enter_async_context(feed.listen(PROGRAM, "m-1"))
+        assert raised.value.metadata == {"limit": str(OWNED_STREAMS + 2)}
+    async with feed.listen(PROGRAM, "m-1", owner="m-1"):
+        pass
+    assert feed._owned == {}
+
+
+def test_a_stream_ends_when_the_database_was_set_back(
+    server: RunningServer, grpc_client: GrpcClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching_service, "HEARTBEAT_SECONDS", 0.4)
+    open_program(grpc_client)
+    with contextlib.closing(psycopg2.connect(server.database_url)) as session:
+        session.autocommit = True
+        cursor = session.cursor()
+        cursor.execute("SELECT version, state, head_hash FROM accounts")
+        before = cursor.fetchone()
+        assert before is not None
+        version = grpc_client.record_purchase(purchase(1)).balance.version
+        with watch(server, watching()) as stream:
+            assert next(stream).balance.version == version
+            cursor.execute("UPDATE accounts SET version = %s, state = %s, head_hash = %s", before)
+            rest: list[balance_pb2.WatchBalanceResponse] = []
+            with pytest.raises(Failure) as raised:
+                rest.extend(stream)
+    assert not any(message.HasField("balance") for message in rest), "versions never go back"
+    assert (raised.value.code, raised.value.reason) == ("FAILED_PRECONDITION", "VERSION_MISMATCH")
+    assert raised.value.metadata == {"expected": "2", "actual": "1"}

@@ -111,6 +111,7 @@ class Connection:
                     attempt = 0
                     assert isinstance(result, answer)
                     yield result
+                time.sleep(FIRST_DELAY_SECONDS)
             except grpc.RpcError as grpc_error:
                 error = error_of_call(grpc_error, self.address)
                 attempt += 1

@@ -361,7 +361,7 @@ class CommitUnknown(Unavailable):
 
 class TooManyStreams(Unavailable):
     reason = "TOO_MANY_STREAMS"
-    template = "{limit} streams are open on this server, as many as it may have; try again later"
+    template = "{limit} streams are open here, as many as there may be; try again later"
     retry_after = 5.0
 
 

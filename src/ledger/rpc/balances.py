@@ -68,7 +68,7 @@ class BalanceService:
     def WatchBalance(
         self, request: balance_pb2.WatchBalanceRequest, call: Call
     ) -> AsyncGenerator[balance_pb2.WatchBalanceResponse, None]:
-        return watch_balance(self._engine, self._feed, request)
+        return watch_balance(self._engine, self._feed, request, call)
 
     def StreamEvents(
         self, request: balance_pb2.StreamEventsRequest, call: Call

@@ -12,8 +12,12 @@ from ledger.core.instants import SECOND
 from ledger.engine import Engine, balance_at
 from ledger.feed import HEARTBEAT_SECONDS, RETRY_SECONDS, Feed
 from ledger.rpc.answers import balance_message
+from ledger.rpc.dispatch import Call
 from ledger.rpc.fields import Fields
 from ledger.v1 import balance_pb2, types_pb2
+
+#: however soon time is to change a balance
+_LEAST_SECONDS = 0.02
 
 
 class _Look(NamedTuple):
@@ -24,7 +28,7 @@ class _Look(NamedTuple):
 
 
 async def watch_balance(
-    engine: Engine, feed: Feed, request: balance_pb2.WatchBalanceRequest
+    engine: Engine, feed: Feed, request: balance_pb2.WatchBalanceRequest, call: Call
 ) -> AsyncGenerator[balance_pb2.WatchBalanceResponse, None]:
     """The balance now, each balance that is another than the last one sent, and heartbeats.
 
@@ -37,7 +41,8 @@ async def watch_balance(
     if request.min_version < 0:
         fields.fault("min_version", "must not be negative")
     fields.finish()
-    async with feed.listen(request.program_id, request.member_id) as listener:
+    owner = f"{request.program_id}/{call.actor}" if call.principal.member_id else ""
+    async with feed.listen(request.program_id, request.member_id, owner=owner) as listener:
         look = await _look(engine, request.program_id, request.member_id)
         if look.balance.version < request.min_version:
             raise VersionMismatch(expected=request.min_version, actual=look.balance.version)
@@ -46,7 +51,8 @@ async def watch_balance(
         # Streams that were opened together need not be heard together for ever.
         pause = HEARTBEAT_SECONDS * random.uniform(0.5, 1)
         while True:
-            await listener.wait(max(0.001, min(pause, look.seconds)))
+            rest = said_at + pause - time.monotonic()
+            await listener.wait(max(_LEAST_SECONDS, min(rest, look.seconds)))
             try:
                 look = await _look(engine, request.program_id, request.member_id)
             except Unavailable:
@@ -55,10 +61,13 @@ async def watch_balance(
                 look = look._replace(seconds=RETRY_SECONDS)
                 continue
             # A database that has just taken over may lag behind the one before for a moment.
-            if look.balance.version >= sent.version and _differ(look.balance, sent):
+            behind = look.balance.version < sent.version
+            if not behind and _differ(look.balance, sent):
                 yield _message(look.balance)
                 sent = look.balance
             elif time.monotonic() - said_at >= pause:
+                if behind:
+                    raise VersionMismatch(expected=sent.version, actual=look.balance.version)
                 yield balance_pb2.WatchBalanceResponse(as_of_time=look.balance.as_of_time)
             else:
                 continue

@@ -152,11 +152,12 @@ class BalanceServiceServicer:
         stream.
         A stream may end at any time with UNAVAILABLE: SHUTTING_DOWN when the server stops,
         STORAGE_UNAVAILABLE when the database does not answer for long. Who opens it again with the
-        last version seen as min_version has missed nothing.
+        last version seen as min_version has missed nothing. It ends with VERSION_MISMATCH when the
+        database was set back behind what the stream has shown.
         Errors: INVALID_ARGUMENT (INVALID_FIELD), NOT_FOUND (PROGRAM_NOT_FOUND, MEMBER_NOT_FOUND),
         FAILED_PRECONDITION (VERSION_MISMATCH: min_version is not reached), UNAVAILABLE
-        (TOO_MANY_STREAMS: this server has as many as it may), RESOURCE_EXHAUSTED (READER_TOO_SLOW: a
-        message was not taken within 30 s).
+        (TOO_MANY_STREAMS: this server has as many as it may, or as many as it may for one member's
+        tokens, 16), RESOURCE_EXHAUSTED (READER_TOO_SLOW: a message was not taken within 30 s).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
