@@ -108,8 +108,8 @@ def _malformed(error: Exception) -> ConnectError:
 class _Reader:
     """Whoever reads a stream: it has so many seconds to take a message.
 
-    When it takes longer the message is left out and the stream ends: with its status, if that is
-    still taken, otherwise in the middle.
+    When it takes longer the message is left out and the stream ends. Its status waits for the
+    reader as long as the connection may, when nothing but the connection is left of the stream.
     """
 
     def __init__(self, send: Callable[[Any], Awaitable[None]], stall_seconds: float) -> None:
@@ -118,8 +118,9 @@ class _Reader:
         self.stalled = False
 
     async def send(self, event: Any) -> None:
+        patience = _UNHEARD_MILLISECONDS / 1_000 if self.stalled else self._stall_seconds
         try:
-            async with asyncio.timeout(self._stall_seconds):
+            async with asyncio.timeout(patience):
                 await self._send(event)
         except TimeoutError:
             if self.stalled:
