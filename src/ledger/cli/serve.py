@@ -290,8 +290,8 @@ def serve(
     must have been migrated with `ledger migrate`.
 
     Until `ledger keys create` makes the first API key, every caller is an
-    administrator, so only loopback addresses are served (development mode).
-    From then on every caller needs a credential.
+    administrator where only loopback addresses are served (development mode).
+    Elsewhere, and from then on, every caller needs a credential.
 
     Examples:
       ledger serve --demo
