@@ -27,6 +27,7 @@ def served(address: str, log: Path, workers: int = 1) -> Iterator[ServiceProcess
     environment = {"LEDGER_DATABASE_URL": address, "LEDGER_WORKERS": str(workers)}
     with ServiceProcess(environment, log) as service:
         service.start()
+        service.wait_for_log("development mode", 30)  # told when all workers serve
         with contextlib.closing(client_of(service.grpc_address)) as client:
             open_shop(client)
         yield service
