@@ -8,15 +8,12 @@ the larger the ledger, the older its gauges may be.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import time
 
 import msgspec
 import sqlalchemy as sa
 import structlog
 
-from ledger.core.errors import LedgerError
 from ledger.engine import Engine
 from ledger.metrics import Metrics
 from ledger.store import background
@@ -56,17 +53,6 @@ class Census:
         self._pages = _FIRST_PAGES
         #: programs and tiers that have been shown
         self._tiers: set[tuple[str, str]] = set()
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._run())
-
-    async def stop(self) -> None:
-        """Count no more. A piece that was begun is finished by the engine."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
 
     async def run_once(self) -> float:
         """Count a piece, if it is time to, and show what is known; answers when to come again."""
@@ -77,17 +63,6 @@ class Census:
             work = await engine.query(background.read_work, background.CENSUS)
         self._show(_decode(work.state))
         return min(max(work.wait_seconds, _SHORTEST_REST_SECONDS), self._interval_seconds)
-
-    async def _run(self) -> None:
-        while True:
-            pause = self._interval_seconds
-            try:
-                pause = await self.run_once()
-            except LedgerError as error:
-                log.warning("census waits", reason=error.reason)
-            except Exception:
-                log.exception("census failed")
-            await asyncio.sleep(pause)
 
     def _count_piece(self) -> None:
         database = self._engine.database

@@ -8,7 +8,6 @@ twice posts nothing more.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -45,19 +44,8 @@ class Scheduler:
         self._engine = engine
         self._metrics = metrics
         self._interval_seconds = interval_seconds
-        self._task: asyncio.Task[None] | None = None
         #: members that could not be settled, until when (monotonic) they are left alone
         self._failed: dict[Member, float] = {}
-
-    def start(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._run())
-
-    async def stop(self) -> None:
-        """Stop looking. What was submitted is finished by the engine."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
 
     async def run_once(self) -> int:
         """Post what is due now, in every program; answers how many entries."""
@@ -75,18 +63,12 @@ class Scheduler:
                     posted += await self._settle(program_id, now)
         return posted
 
-    async def _run(self) -> None:
-        while True:
-            try:
-                posted = await self.run_once()
-            except LedgerError as error:
-                log.warning("scheduler waits", reason=error.reason)
-            except Exception:
-                log.exception("scheduler failed")
-            else:
-                if posted:
-                    log.info("posted what was due", entries=posted)
-            await asyncio.sleep(self._interval_seconds)
+    async def look(self) -> float:
+        """Post what is due now, and say so; answers when to look again."""
+        posted = await self.run_once()
+        if posted:
+            log.info("posted what was due", entries=posted)
+        return self._interval_seconds
 
     async def _settle(self, program_id: str, until: int) -> int:
         """Post what is due in a program; members that fail are left alone for a while."""

@@ -8,15 +8,12 @@ left to `ledger verify`.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import time
 
 import msgspec
 import sqlalchemy as sa
 import structlog
 
-from ledger.core.errors import LedgerError
 from ledger.engine import Engine
 from ledger.metrics import Metrics
 from ledger.store import background
@@ -33,7 +30,7 @@ log = structlog.get_logger(__name__)
 _PIECE_SECONDS = 1.0
 _MOST_PAUSE_SECONDS = 1.0
 #: when the database does not answer
-_RETRY_SECONDS = 10.0
+RETRY_SECONDS = 10.0
 #: between the beginnings of two walks over all members
 _WALK_SECONDS = 60.0
 #: for one piece, that is for the member with the longest journal
@@ -57,17 +54,6 @@ class Verifier:
         self._metrics = metrics
         self._rate = rate
         self._walk_seconds = walk_seconds
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._run())
-
-    async def stop(self) -> None:
-        """Verify no more. A piece that was begun is finished by the engine."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
 
     async def run_once(self) -> float:
         """Verify the next members, if it is time to; answers in how many seconds it may be."""
@@ -79,17 +65,6 @@ class Verifier:
         state = decode_walk(work.state)
         self._metrics.verify_last_run.set(state.last_ended or state.began)
         return min(work.wait_seconds, _MOST_PAUSE_SECONDS)
-
-    async def _run(self) -> None:
-        while True:
-            pause = _RETRY_SECONDS
-            try:
-                pause = await self.run_once()
-            except LedgerError as error:
-                log.warning("verification waits", reason=error.reason)
-            except Exception:
-                log.exception("verification failed")
-            await asyncio.sleep(pause)
 
     def _verify_piece(self) -> None:
         database = self._engine.database

@@ -19,6 +19,7 @@ from ledger.engine import Engine, real_clock
 from ledger.exposition import Exposition
 from ledger.feed import Feed
 from ledger.metrics import Metrics
+from ledger.repeated import Repeated
 from ledger.rpc.access import Access
 from ledger.rpc.audit import AuditService
 from ledger.rpc.balances import BalanceService
@@ -38,7 +39,7 @@ from ledger.store.database import SERVICE_POOL, open_database
 from ledger.store.migrate import require_current
 from ledger.store.programs import list_programs
 from ledger.v1 import audit_pb2, balance_pb2, member_pb2, points_pb2, program_pb2, redemption_pb2
-from ledger.verifier import Verifier
+from ledger.verifier import RETRY_SECONDS, Verifier
 
 if TYPE_CHECKING:
     from ledger.rpc.tls import Tls
@@ -263,17 +264,16 @@ def _tell_failure(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None
     log.error("something failed beside any call", exc_info=context.get("exception"))
 
 
-def _background(
-    engine: Engine, metrics: Metrics, options: ServeOptions
-) -> list[Scheduler | Census | Verifier]:
+def _background(engine: Engine, metrics: Metrics, options: ServeOptions) -> list[Repeated]:
     """What this server does unasked."""
-    works: list[Scheduler | Census | Verifier] = []
-    if options.scheduler_seconds:
-        works.append(Scheduler(engine, metrics, options.scheduler_seconds))
-    if options.census_seconds:
-        works.append(Census(engine, metrics, options.census_seconds))
-    if options.verify_rate:
-        works.append(Verifier(engine, metrics, options.verify_rate))
+    works: list[Repeated] = []
+    if seconds := options.scheduler_seconds:
+        works.append(Repeated("scheduler", Scheduler(engine, metrics, seconds).look, seconds))
+    if seconds := options.census_seconds:
+        works.append(Repeated("census", Census(engine, metrics, seconds).run_once, seconds))
+    if rate := options.verify_rate:
+        verifier = Verifier(engine, metrics, rate)
+        works.append(Repeated("verification", verifier.run_once, RETRY_SECONDS))
     return works
 
 
