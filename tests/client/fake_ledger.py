@@ -41,6 +41,8 @@ class FakeLedger:
     answer: Answer = recorded
     #: what every call fails with, while it is set
     down: status_pb2.Status | None = None
+    #: whether it leaves out the last answer of each batch
+    forgets: bool = False
     address: str = ""
     #: the request ids of each batch
     batches: list[list[str]] = field(default_factory=list)
@@ -72,6 +74,8 @@ def fake_ledger(answer: Answer = recorded) -> Iterator[FakeLedger]:
                     response.results.add(receipt=outcome)
                 else:
                     response.results.add(error=outcome)
+            if ledger.forgets:
+                del response.results[-1]
             return response
 
     server = grpc.server(ThreadPoolExecutor(2))

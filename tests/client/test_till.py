@@ -18,6 +18,7 @@ from ledger.client import (
     NoAnswer,
     NotFound,
     OfflineQueue,
+    QueueFull,
     Refused,
     Till,
     till,
@@ -287,3 +288,40 @@ def test_a_return_that_overtook_its_purchase_is_sent_again(
 
     assert overtaken.value.reason == "PURCHASE_NOT_FOUND"
     assert kinds(shop, "o-1") == ["ENROLLED", "PURCHASE", "PURCHASE", "RETURN"]
+
+
+def test_an_answer_that_can_not_be_noted_is_asked_for_again_and_nobody_rings_up_twice(
+    shop: Shop, open_till: TillMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_till() as opened:
+        opened.till.purchase("p-1", "1.00")
+        with monkeypatch.context() as patch:
+            patch.setattr(opened.till.queue, "settle", no_room)
+            item = opened.till.purchase("p-1", "2.00")
+            assert item.state == "waiting"
+        drained(opened)
+
+    assert kinds(shop, "p-1") == ["ENROLLED", "PURCHASE", "PURCHASE"]
+    assert "trouble" in [event.kind for event in opened.events]
+
+
+def test_whatever_happens_in_the_background_it_goes_on(
+    shop: Shop, open_till: TillMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_till() as opened:
+        opened.till.purchase("q-1", "1.00")
+        opened.till.go_offline()
+        with monkeypatch.context() as patch:
+            patch.setattr(opened.till.queue, "counts", lambda: 1 / 0)
+            opened.till._kept_offline = False
+            opened.till._wake.set()
+            until("it has failed", lambda: opened.events)
+        opened.till.purchase("q-1", "2.00")
+        drained(opened)
+
+    assert opened.events[0].kind == "trouble"
+    assert kinds(shop, "q-1") == ["ENROLLED", "PURCHASE", "PURCHASE"]
+
+
+def no_room(*arguments: object, **options: object) -> None:
+    raise QueueFull(Path("till.queue"), "no room")

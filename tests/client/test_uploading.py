@@ -160,7 +160,30 @@ def test_of_a_member_only_what_is_told_goes_up_with_what_comes_before_it(
     telling = queue.waiting()[2]
 
     with Connection(ledger.address, 5.0) as connection:
-        upload(connection, queue, member_id="m-1", telling=telling.item_id, timeout_seconds=5.0)
+        upload(connection, queue, member_id="m-1", telling=telling.item_id)
 
     assert ledger.sent == ["q-0", "q-2"]
     assert ids(queue) == ["q-1", "q-3"]
+
+
+def test_a_ledger_that_answers_too_little_settles_nothing(
+    ledger: FakeLedger, queue: OfflineQueue
+) -> None:
+    ledger.forgets = True
+    queue.add(purchase(0))
+
+    done = uploaded(ledger, queue)
+
+    assert done.trouble is not None
+    assert "0 answers to 1 items" in done.trouble.message
+    assert ids(queue) == ["q-0"]
+
+
+def test_nothing_more_is_sent_once_it_is_to_stop(ledger: FakeLedger, queue: OfflineQueue) -> None:
+    for number in range(3):
+        queue.add(purchase(number))
+
+    with Connection(ledger.address, 5.0) as connection:
+        upload(connection, queue, go_on=lambda: len(ledger.batches) < 2)
+
+    assert ledger.sent == ["q-0", "q-1"]

@@ -24,10 +24,10 @@ class JsonFace:
     def __init__(self) -> None:
         self._lock = threading.Lock()
 
-    def started(self, till: Till, waiting: int, answered: Sequence[Item]) -> None:
+    def started(self, till: Till, waiting: Sequence[Item], answered: Sequence[Item]) -> None:
         self._emit(
-            "started", online=till.online, queue=str(till.queue.path), waiting=waiting,
-            answered=answered,
+            "started", online=till.online, queue=str(till.queue.path), waiting=len(waiting),
+            waits=waiting, answered=answered,
         )  # fmt: skip
 
     def member(

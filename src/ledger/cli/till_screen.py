@@ -5,7 +5,6 @@ Imports rich and the client. What happens by itself is written above what somebo
 
 from __future__ import annotations
 
-import readline  # also makes input() edit its line
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -23,6 +22,16 @@ from ledger.cli import output
 from ledger.cli.values import format_date
 from ledger.client import Balance, Event, Item, LedgerError, Missing, QueueError, Reward, Tier, Till
 
+try:
+    import readline  # also makes input() edit its line
+
+    typed_so_far = readline.get_line_buffer
+except ImportError:  # some Pythons are built without it
+
+    def typed_so_far() -> str:
+        return ""
+
+
 #: digits that can be read from where the customer stands
 _DIGITS: Final = {
     "0": ("┏━┓", "┃ ┃", "┗━┛"),
@@ -37,6 +46,8 @@ _DIGITS: Final = {
     "9": ("┏━┓", "┗━┫", "╺━┛"),
     ",": (" ", " ", "╻"),
 }
+#: how much of what waits is shown at the start
+_SHOWN: Final = 5
 _STATES: Final = {
     "waiting": Text("waits", "yellow"),
     "recorded": Text("recorded", "green"),
@@ -88,12 +99,12 @@ class ScreenFace:
                 console.print(one)
             if self._prompt is not None:
                 visible = self._prompt().replace("\001", "").replace("\002", "")
-                sys.stdout.write(visible + readline.get_line_buffer())
+                sys.stdout.write(visible + typed_so_far())
                 sys.stdout.flush()
 
     # -- what is shown --------------------------------------------------------------------------
 
-    def started(self, till: Till, waiting: int, answered: Sequence[Item]) -> None:
+    def started(self, till: Till, waiting: Sequence[Item], answered: Sequence[Item]) -> None:
         program = till.program
         title = Text.assemble((program.display_name or program.program_id, "bold"))
         if till.client.terminal_id:
@@ -105,9 +116,11 @@ class ScreenFace:
         )
         lines: list[RenderableType] = [state]
         if waiting:
-            lines.append(Text(f"{_writes(waiting)} in {till.queue.path}", "yellow"))
+            lines.append(Text(f"{_writes(len(waiting))} in {till.queue.path}", "yellow"))
         lines.append(Text("Scan a card or type a member's number. `help` lists the rest.", "dim"))
         self._print(Panel(Group(*lines), title=title, title_align="left", padding=(0, 2)))
+        if waiting:
+            self._print(Text("The last of what waits:", "bold"), self._table(waiting[-_SHOWN:]))
         if answered:
             self._print(
                 Text("Answered before, and seen by nobody yet:", "bold"), self._table(answered)

@@ -27,7 +27,9 @@ from ledger.client import (
 class Face(Protocol):
     """How a till shows itself."""
 
-    def started(self, till: Till, waiting: int, answered: Sequence[Item]) -> None: ...
+    def started(self, till: Till, waiting: Sequence[Item], answered: Sequence[Item]) -> None:
+        """A till is open. `answered` is what nobody has seen yet, of an earlier one."""
+
     def member(
         self,
         member_id: str,
@@ -71,7 +73,7 @@ class Session:
         if not self.till.kept_offline:
             self.till.go_online()
         answered = self.till.queue.answered()
-        self.face.started(self.till, self.till.queue.counts()[0], answered)
+        self.face.started(self.till, self.till.queue.waiting(), answered)
         self._acknowledge_recorded(answered)
 
     def run(self, line: str) -> None:
@@ -185,8 +187,10 @@ class Session:
         self._acknowledge_recorded([item])
 
     def _acknowledge_recorded(self, items: Sequence[Item]) -> None:
-        """What was refused stays until somebody says `seen`."""
-        self.till.acknowledge(*(item for item in items if item.receipt is not None))
+        """What was refused stays until somebody says `seen`. What can not be taken off the list
+        now is told once more at the next start."""
+        with suppress(QueueError):
+            self.till.acknowledge(*(item for item in items if item.receipt is not None))
 
     def _acknowledge_told(self, error: Exception) -> None:
         """The refusal of a command has been told to whoever gave it."""

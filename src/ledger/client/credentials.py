@@ -20,8 +20,9 @@ _OPTIONS: Final = [
     # A connection of its own, so that one client's trouble is not another's backoff.
     ("grpc.use_local_subchannel_pool", 1),
     # A network that is gone without a word is noticed while nothing is asked, too.
-    ("grpc.keepalive_time_ms", 60_000),
-    ("grpc.keepalive_timeout_ms", 20_000),
+    # Servers allow a ping every 20 s. What is not acknowledged in time ends the connection, too.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),

@@ -44,7 +44,7 @@ from ledger.client.items import (
     state_after,
     write_of,
 )
-from ledger.client.queue_file import QueueForeign, guarded
+from ledger.client.queue_file import QueueError, QueueForeign, guarded
 from ledger.client.values import malformed
 from ledger.core.instants import to_instant
 from ledger.v1 import points_pb2, redemption_pb2
@@ -150,7 +150,12 @@ class OfflineQueue:
         back. Raises AllowanceExceeded, InvalidRequest for what no batch can hold, AlreadyExists for
         a request id that has been used for something else, QueueError: then it is not queued.
         """
-        item = batch_item(request)
+        try:
+            return self._add(batch_item(request), points, promised)
+        except QueueError as error:
+            raise type(error)(error.path, f"not queued: {error.message}") from None
+
+    def _add(self, item: points_pb2.BatchWriteItem, points: int, promised: bool) -> Item:
         data = item.SerializeToString(deterministic=True)
         if len(data) > MAX_BATCH_BYTES:
             raise malformed("request", f"has {len(data)} bytes; {MAX_BATCH_BYTES} are allowed")
@@ -424,14 +429,13 @@ class OfflineQueue:
         request_id = f"{item.request_id}/undo"
         if len(request_id) > _MAX_ID:
             request_id = f"undo/{hashlib.sha256(item.request_id.encode()).hexdigest()}"
-        self.add(
-            redemption_pb2.ReverseRedemptionRequest(
-                request_id=request_id,
-                program_id=self.program_id,
-                member_id=item.member_id,
-                redemption_id=redemption_id,
-            )
+        reversal = redemption_pb2.ReverseRedemptionRequest(
+            request_id=request_id,
+            program_id=self.program_id,
+            member_id=item.member_id,
+            redemption_id=redemption_id,
         )
+        self._add(batch_item(reversal), points=0, promised=True)
 
     def _park_damaged(self, item_ids: Sequence[int]) -> None:
         for item_id in item_ids:

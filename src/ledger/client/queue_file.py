@@ -207,13 +207,12 @@ def _queue_error(path: Path, error: sqlite3.Error) -> QueueError:
         return QueueFull(
             path,
             f"{path} can not be written ({error}): there is no room on its disk, or it is failing. "
-            "This write is not queued; make room, then do it again. What was queued before is safe",
+            "Make room; what was queued before is safe",
         )
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return QueueBusy(
             path,
-            f"{path} was locked by another process for {BUSY_SECONDS:.0f} s: this write is not "
-            "queued; do it again",
+            f"{path} was locked by another process for {BUSY_SECONDS:.0f} s",
         )
     why = {
         sqlite3.SQLITE_CANTOPEN: f"is its directory there? ({error})",

@@ -20,12 +20,13 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from ledger.client.errors import LedgerError, NoAnswer
 from ledger.client.items import PARKED, REFUSED, WAITING, Item
@@ -35,7 +36,7 @@ from ledger.client.queue_file import QueueError
 from ledger.client.requests import Line, Requests, new_request_id
 from ledger.client.results import Balance, Program, Reward, Tier
 from ledger.client.turns import turn
-from ledger.client.uploading import BATCH_SECONDS, is_of_the_whole_till, upload
+from ledger.client.uploading import is_of_the_whole_till, upload
 from ledger.client.values import Amount
 
 #: how often the ledger is looked for when it is away, and how soon at first
@@ -233,8 +234,7 @@ class Till:
         """
         rewards = self._read(lambda: self.client.rewards(member_id))
         costs = {reward.reward_id: reward.points for reward in rewards}
-        if costs != self.queue.recall("reward_points"):
-            self.queue.remember("reward_points", costs)
+        self._remember("reward_points", costs)
         return rewards
 
     def acknowledge(self, *items: Item) -> None:
@@ -281,6 +281,8 @@ class Till:
             with turn(self.queue.path, self.client.connection.timeout_seconds) as ours:
                 if ours:
                     item = self._upload_now(item)
+        except QueueError as error:  # it is queued; what failed is to note the answer
+            self._tell(Event("trouble", error.message))
         finally:
             self._told.discard(item.item_id)
         if item.state == WAITING:
@@ -289,12 +291,13 @@ class Till:
 
     def _upload_now(self, item: Item) -> Item:
         """The item after an upload of what its member has waiting. Needs the turn."""
+        deadline = time.monotonic() + self.client.connection.timeout_seconds
         done = upload(
             self.client.connection,
             self.queue,
             member_id=item.member_id,
             telling=item.item_id,
-            timeout_seconds=self.client.connection.timeout_seconds,
+            go_on=lambda: time.monotonic() < deadline,
         )
         self._found(done.trouble)
         for other in done.answered:
@@ -330,9 +333,17 @@ class Till:
             name: getattr(program, name)
             for name in ("program_id", "display_name", "currency", "time_zone", "sandbox")
         }
-        if facts != self.queue.recall("program"):
-            self.queue.remember("program", facts)
+        self._remember("program", facts)
         return replace(program, clock_time=None)
+
+    def _remember(self, name: str, value: Any) -> None:
+        """Keep a fact for later. That there is no room for it spoils nothing now."""
+        with suppress(QueueError):
+            if value != self.queue.recall(name):
+                self.queue.remember(name, value)
+
+    def _may_send(self) -> bool:
+        return not (self._kept_offline or self._closing)
 
     def _read(self, call: Callable[[], T], *, even_if_offline: bool = False) -> T:
         """What a question is answered with; notices when the ledger is away."""
@@ -371,10 +382,12 @@ class Till:
             self._wake.clear()
             try:
                 done = self._upload_in_background()
-            except QueueError as error:
+            except Exception as error:  # whatever it is, the thread must go on
                 done = False
                 if not self._closing:
-                    self._tell(Event("trouble", error.message))
+                    text = str(error) if isinstance(error, QueueError) else repr(error)
+                    with suppress(Exception):
+                        self._tell(Event("trouble", text))
             if done:
                 wait = FIRST_LOOK_SECONDS
                 self._wake.wait(LONGEST_LOOK_SECONDS)
@@ -393,7 +406,7 @@ class Till:
         with turn(self.queue.path, 0.0) as ours:
             if not ours:
                 return False
-            done = upload(self.client.connection, self.queue, timeout_seconds=BATCH_SECONDS)
+            done = upload(self.client.connection, self.queue, go_on=self._may_send)
             self._found(done.trouble)
             for item in done.answered:
                 self._announce(item)

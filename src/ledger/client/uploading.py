@@ -7,18 +7,18 @@ overtakes. An item without an answer keeps those behind it back, and nobody else
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from ledger.client.connection import TRIES, Connection, may_try_again, retry_delay_seconds
-from ledger.client.errors import LedgerError, NoAnswer, NotAllowed
+from ledger.client.errors import LedgerError, NoAnswer, NotAllowed, ServerFailed
 from ledger.client.items import WAITING, Item, state_after
 from ledger.client.queue import OfflineQueue
 from ledger.v1 import points_pb2
 
-#: what a batch of a thousand may take
-BATCH_SECONDS: Final = 30.0
+#: what a batch may take for each item, beside what any call may
+_ITEM_SECONDS: Final = 0.03
 
 
 @dataclass
@@ -37,25 +37,31 @@ def upload(
     *,
     member_id: str = "",
     telling: int = 0,
-    timeout_seconds: float = BATCH_SECONDS,
+    go_on: Callable[[], bool] = lambda: True,
 ) -> Upload:
     """Send what waits until all of it is answered, or goes no further for now.
 
     With a `member_id` only that member's, up to the item that is `telling` (as of
-    `OfflineQueue.settle`), within the time; otherwise each batch has it. Raises QueueError.
+    `OfflineQueue.settle`). `go_on` is asked before each batch. Raises QueueError.
     """
     done = Upload()
-    deadline = time.monotonic() + timeout_seconds
     tries: dict[str, int] = {}
-    while batch := queue.next_batch([m for m, n in tries.items() if n >= TRIES], member_id):
-        left = deadline - time.monotonic() if telling else timeout_seconds
+    while go_on():
+        batch = queue.next_batch([m for m, n in tries.items() if n >= TRIES], member_id)
+        if not batch:
+            break
         request = points_pb2.BatchWriteRequest(items=[queue.message(i.item_id) for i in batch])
+        limit = connection.timeout_seconds + _ITEM_SECONDS * len(batch)
         try:
             answer = connection.call(
-                connection.points.BatchWrite, request, points_pb2.BatchWriteResponse, left
+                connection.points.BatchWrite, request, points_pb2.BatchWriteResponse, limit
             )
         except LedgerError as error:
             done.trouble = error
+            return done
+        if len(answer.results) != len(batch):
+            count = f"{len(answer.results)} answers to {len(batch)} items"
+            done.trouble = ServerFailed(f"the ledger gave {count}", code="INTERNAL")
             return done
         settled = queue.settle(batch, answer.results, telling=telling)
         done.answered += [item for item in settled if item.state != WAITING]
@@ -64,10 +70,7 @@ def upload(
         done.trouble = _of_the_whole_till(answer.results)
         if done.trouble is not None:
             return done
-        wait = _delay_seconds(settled, answer.results, tries)
-        if telling and time.monotonic() + wait >= deadline:
-            return done
-        time.sleep(wait)
+        time.sleep(_delay_seconds(settled, answer.results, tries))
     return done
 
 
