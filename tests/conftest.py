@@ -51,6 +51,9 @@ def pytest_configure(config: pytest.Config) -> None:
         colors=False, exception_formatter=structlog.dev.plain_traceback
     )
     # What a server in this process logs is not what a command in it prints.
+    # Loggers that keep what was configured first would take it from one test to the next.
+    configure = structlog.configure
+    structlog.configure = lambda **given: configure(**{**given, "cache_logger_on_first_use": False})
     structlog.configure(
         processors=[structlog.stdlib.add_log_level, renderer],
         logger_factory=structlog.PrintLoggerFactory(sys.__stderr__),

@@ -22,11 +22,12 @@ ADDRESS = "127.0.0.1:9090"
 
 def write_files(directory: Path, target: str) -> Path:
     """Everything that Prometheus reads; answers where its configuration is. `target` is the HTTP
-    address of a server on this machine, without TLS."""
+    address of a server on this machine, without TLS and in development mode."""
     config = yaml.safe_load((HERE / "prometheus.yml").read_text())
     job = next(job for job in config["scrape_configs"] if job["job_name"] == "ledger")
     job.update(scheme="http", static_configs=[{"targets": [target]}])
     job.pop("tls_config")
+    job.pop("authorization")
     config["global"] = {"scrape_interval": "5s", "evaluation_interval": "5s"}
     config["rule_files"] = [f"{os.path.relpath(HERE / 'rules', directory)}/*.yml"]
     config["scrape_configs"] = [job]
