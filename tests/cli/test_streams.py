@@ -170,13 +170,18 @@ def running_server_at(database_url: str, port: int) -> Any:
 
 
 def command(*arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "ledger", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env={**os.environ, "LEDGER_SERVER": ""},
-    )
+    # Tests that run in the background have Ctrl-C ignored, and a child would have that from them.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-m", "ledger", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, "LEDGER_SERVER": ""},
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def eventually(holds: Callable[[], bool]) -> None:
