@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from ledger.v1 import program_pb2
-from tests.conftest import RunningServer
+from tests.conftest import RunningServer, running_server
 from tests.service.client import (
     Client,
     ConnectClient,
@@ -116,3 +116,37 @@ def test_an_unknown_method_is_unimplemented(transport: str, shared_server: Runni
         )
         assert failure.code == "UNIMPLEMENTED"
     client.close()
+
+
+@pytest.mark.parametrize(
+    ("host", "code"),
+    [
+        ("localhost:8080", 200),
+        ("LOCALHOST", 200),
+        ("127.9.8.7:1", 200),
+        ("[::1]:8080", 200),
+        ("evil.example", 421),
+        ("localhost.evil.example:8080", 421),
+        ("127.0.0.1.evil.example", 421),
+        ("10.0.0.1", 421),
+    ],
+)
+def test_in_development_mode_only_names_of_this_machine_are_answered(
+    host: str, code: int, shared_server: RunningServer
+) -> None:
+    """A page whose name was made to point here would be an administrator."""
+    client = HttpClient(shared_server.http_address)
+    list_programs = "/ledger.v1.ProgramService/ListPrograms"
+    headers = {"Host": host, "Content-Type": "application/json"}
+    answered, body, _ = client.exchange("POST", list_programs, b"{}", headers)
+    assert answered == code
+    assert (b"Host must be localhost" in body) == (code == 421)
+    assert client.exchange("GET", "/metrics", None, {"Host": host})[0] == code
+    client.close()
+
+
+def test_with_credentials_any_name_is_answered(database_url: str) -> None:
+    with running_server(database_url, development=False) as server:
+        client = HttpClient(server.http_address)
+        assert client.exchange("GET", "/healthz", None, {"Host": "ledger.example"})[0] == 200
+        client.close()

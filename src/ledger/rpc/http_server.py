@@ -31,6 +31,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from protobuf.wkt import Any as AnyDetail
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
@@ -47,7 +48,7 @@ from ledger.rpc.dispatch import (
 )
 from ledger.rpc.principals import Principal
 from ledger.rpc.status import to_status
-from ledger.rpc.web import SCRIPT_PATH, Script, cross_origin
+from ledger.rpc.web import SCRIPT_PATH, LoopbackNames, Script, cross_origin
 
 if TYPE_CHECKING:
     from ledger.rpc.tls import Tls
@@ -331,7 +332,10 @@ class HttpServer:
                 Route(SCRIPT_PATH, Script()),
                 Mount("/", _Application(dispatcher)),
             ],
-            middleware=cross_origin(web_origins),
+            middleware=[
+                Middleware(LoopbackNames, only_loopback=lambda: dispatcher.access.in_development),
+                *cross_origin(web_origins),
+            ],
         )
         host, _, port = address.rpartition(":")
         self._socket = _listen(host.strip("[]"), int(port), share)

@@ -8,14 +8,15 @@ what changes within it is found by ETag.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import ipaddress
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 SCRIPT_PATH = "/web/v1/loyalty-balance.js"
 
@@ -58,6 +59,43 @@ def cross_origin(origins: Sequence[str]) -> list[Middleware]:
             max_age=_PREFLIGHT_SECONDS,
         )
     ]
+
+
+class LoopbackNames:
+    """An ASGI application that, while `only_loopback`, answers 421 to requests for other hosts.
+
+    The name of a page's own site may be made to point to this machine. What the page then sends
+    comes from the same origin and from loopback; only Host still tells.
+    """
+
+    def __init__(self, app: ASGIApp, only_loopback: Callable[[], bool]) -> None:
+        self._app = app
+        self._only_loopback = only_loopback
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self._app
+        if scope["type"] == "http" and self._only_loopback():
+            hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+            if len(hosts) != 1 or not is_loopback(hosts[0]):
+                app = _MISDIRECTED
+        await app(scope, receive, send)
+
+
+_MISDIRECTED = PlainTextResponse(
+    "in development mode Host must be localhost, 127.x.x.x or [::1], with or without a port\n",
+    status_code=421,
+)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a Host header names this machine, with or without a port."""
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    if name.lower() == "localhost" or name.lower().endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def script() -> str:
