@@ -174,5 +174,5 @@ class Mode:
 CHECK: Final = Mode("check", 0.3, 0.1, members=500, scale=1, starts=0, rounds=1, details=False)
 QUICK: Final = Mode("quick", 1.0, 0.5, members=10_000, scale=32, starts=3, rounds=3)
 FULL: Final = Mode(
-    "full", 8.0, 2.0, members=10_000, scale=32, starts=3, rounds=3, growth_members=100_000
+    "full", 4.0, 1.0, members=10_000, scale=32, starts=3, rounds=3, growth_members=100_000
 )
