@@ -426,7 +426,7 @@ def test_a_reader_that_never_reads_is_cut_off_too(
     request = json.dumps({"programId": PROGRAM}).encode()
     body = struct.pack(">BI", 0, len(request)) + request
     head = (
-        "POST /ledger.v1.BalanceService/StreamEvents HTTP/1.1\r\nhost: here\r\n"
+        "POST /ledger.v1.BalanceService/StreamEvents HTTP/1.1\r\nhost: localhost\r\n"
         f"content-type: application/connect+json\r\ncontent-length: {len(body)}\r\n\r\n"
     )
     with socket.create_connection((host, int(port))) as reader:

@@ -206,7 +206,7 @@ def test_a_stream_is_one_span_that_ends_with_it(
             text = json_format.MessageToJson(request).encode()
             body = b"\0" + len(text).to_bytes(4, "big") + text
             head = (
-                "POST /ledger.v1.BalanceService/WatchBalance HTTP/1.1\r\nhost: x\r\n"
+                "POST /ledger.v1.BalanceService/WatchBalance HTTP/1.1\r\nhost: localhost\r\n"
                 f"content-type: application/connect+json\r\ncontent-length: {len(body)}\r\n\r\n"
             )
             with socket.create_connection((host, int(port)), timeout=10) as connection:
