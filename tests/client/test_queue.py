@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import random
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -25,11 +27,22 @@ from ledger.client import (
     QueueUnusable,
     set_aside,
 )
+from ledger.client.queue_file import open_file
 from ledger.client.requests import Requests
 from ledger.v1 import points_pb2, redemption_pb2
 from tests.service.requests import PROGRAM
 
 REQUESTS = Requests(PROGRAM, "EUR", terminal_id="till-7")
+_LOCK = """
+import sqlite3, sys
+try:
+    sqlite3.connect(sys.argv[1], timeout=0.1, isolation_level=None).execute("BEGIN IMMEDIATE")
+    print("taken")
+except sqlite3.OperationalError as error:
+    print(error)
+"""
+UMASK = os.umask(0o022)
+os.umask(UMASK)
 OK = points_pb2.BatchWriteResult(receipt={})
 
 
@@ -55,6 +68,35 @@ def test_what_is_queued_is_there_when_the_file_is_opened_again(queue_path: Path)
     assert item == added
     assert (item.kind, item.state, str(item.amount)) == ("purchase", "waiting", "1.00 EUR")
     assert queue_path.stat().st_mode & 0o777 == 0o600
+
+
+def test_threads_that_open_queues_leave_the_rights_of_new_files_to_their_process(
+    tmp_path: Path,
+) -> None:
+    def open_and_close(name: str) -> int:
+        OfflineQueue(tmp_path / name, PROGRAM).close()
+        return (tmp_path / name).stat().st_mode & 0o777
+
+    with ThreadPoolExecutor(8) as threads:
+        modes = set(threads.map(open_and_close, [f"{n // 4}.queue" for n in range(400)]))
+    (tmp_path / "receipt").touch()
+
+    assert modes == {0o600}
+    mask = os.umask(0o077)
+    os.umask(mask)
+    assert (tmp_path / "receipt").stat().st_mode & 0o777 == 0o666 & ~UMASK == 0o666 & ~mask
+
+
+def test_opening_a_queue_twice_in_a_process_lets_go_of_nobodys_lock(queue_path: Path) -> None:
+    with OfflineQueue(queue_path, PROGRAM) as queue:
+        queue._connection.execute("BEGIN IMMEDIATE")
+        open_file(queue_path).close()
+        other = subprocess.run(
+            [sys.executable, "-c", _LOCK, str(queue_path)], capture_output=True, text=True
+        )
+        queue._connection.execute("ROLLBACK")
+
+    assert other.stdout == "database is locked\n", other.stderr
 
 
 def test_every_transaction_is_on_the_disk_before_it_is_answered(queue: OfflineQueue) -> None:
@@ -341,7 +383,7 @@ def other_database(path: Path) -> None:
         (other_database, QueueForeign, "name another file"),
         (lambda path: OfflineQueue(path, "tea").close(), QueueForeign, "belongs to program tea"),
         (newer, QueueTooNew, "update this till"),
-        (lambda path: path.mkdir(), QueueUnusable, "can not be read"),
+        (lambda path: path.mkdir(), QueueUnusable, "it is no file"),
     ],
 )
 def test_a_file_that_is_no_queue_of_ours_is_left_as_it_is(

@@ -17,6 +17,7 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -29,6 +30,9 @@ BUSY_SECONDS: Final = 10.0
 
 _SQLITE_HEADER: Final = b"SQLite format 3\0"
 _COMPANIONS: Final = ("-journal", "-wal", "-shm")
+
+#: one thread at a time looks whether there is a file
+_MAKING: Final = threading.Lock()
 
 _SCHEMA: Final = f"""
 BEGIN IMMEDIATE;
@@ -107,15 +111,11 @@ def open_file(path: Path) -> sqlite3.Connection:
 
     Raises QueueError. A file that is not taken is left as it is.
     """
-    _refuse_what_is_no_database(path)
     with guarded(path):
-        old_mask = os.umask(0o077)  # it names members: for its owner only
-        try:
-            connection = sqlite3.connect(
-                path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-            )
-        finally:
-            os.umask(old_mask)
+        _make_where_there_is_none(path)
+        connection = sqlite3.connect(
+            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
         try:
             _prepare(connection, path)
         except BaseException:
@@ -124,17 +124,21 @@ def open_file(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _refuse_what_is_no_database(path: Path) -> None:
-    try:
-        with path.open("rb") as file:
-            head = file.read(100)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise QueueUnusable(path, f"{path} can not be read: {error.strerror}") from None
-    ours = head[68:72] == APPLICATION_ID.to_bytes(4, "big")
-    if head and not head.startswith(_SQLITE_HEADER):
-        raise damaged(path, "its beginning is overwritten") if ours else _foreign(path)
+def _make_where_there_is_none(path: Path) -> None:
+    """An empty file for its owner only, since it will name members; also when threads race to it.
+
+    SQLite gives the files that it makes beside it the same rights. Nobody can have the file open
+    yet when it is closed here: a close lets go of all locks that its process has on a file.
+    """
+    with _MAKING:
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        except FileExistsError:
+            pass
+        except OSError as error:
+            raise QueueUnusable(
+                path, f"{path} can not be made (is its directory there?): {error.strerror}"
+            ) from None
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
@@ -147,8 +151,10 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA synchronous = EXTRA")
     connection.execute("PRAGMA fullfsync = ON")  # of use on macOS, without effect elsewhere
     connection.execute("PRAGMA trusted_schema = OFF")
+    connection.execute("BEGIN")  # read at one moment: another may be making the tables now
     application_id, version = pragma("application_id"), pragma("user_version")
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    connection.execute("ROLLBACK")
     if not tables and not application_id:
         try:
             connection.executescript(_SCHEMA)
@@ -200,8 +206,10 @@ def guarded(path: Path) -> Iterator[None]:
 
 def _queue_error(path: Path, error: sqlite3.Error) -> QueueError:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    if code == sqlite3.SQLITE_NOTADB:
+        return damaged(path, "its beginning is overwritten") if _was_ours(path) else _foreign(path)
     # ERROR: a statement that is right does not fit this file's format or tables.
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR):
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR):
         return damaged(path, str(error))
     if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
         return QueueFull(
@@ -215,11 +223,20 @@ def _queue_error(path: Path, error: sqlite3.Error) -> QueueError:
             f"{path} was locked by another process for {BUSY_SECONDS:.0f} s",
         )
     why = {
-        sqlite3.SQLITE_CANTOPEN: f"is its directory there? ({error})",
+        sqlite3.SQLITE_CANTOPEN: "it is no file, or not for this user to open",
         sqlite3.SQLITE_READONLY: "it is read-only here",
         sqlite3.SQLITE_PERM: "it belongs to somebody else",
     }.get(code, str(error))
     return QueueUnusable(path, f"{path} can not be used: {why}")
+
+
+def _was_ours(path: Path) -> bool:
+    """Whether a file that SQLite takes for none of its own was a queue. It has no locks to lose."""
+    try:
+        with path.open("rb") as file:
+            return file.read(72)[68:] == APPLICATION_ID.to_bytes(4, "big")
+    except OSError:
+        return False
 
 
 def set_aside(path: Path) -> Path:
