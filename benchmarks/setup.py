@@ -24,8 +24,8 @@ from ledger.v1 import (
     rules_pb2,
 )
 
-#: what members of the full program are welcomed with, so that there is something to redeem
-OPENING_POINTS = 5_000
+#: what members of the full program are welcomed with: more than the busiest redeems in a long run
+OPENING_POINTS = 1_000_000
 
 _BATCH = 500
 _TIMEOUT_SECONDS = 60.0
