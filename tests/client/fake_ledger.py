@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import grpc
-from google.protobuf.any_pb2 import Any as AnyMessage
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
@@ -20,12 +19,15 @@ Result: TypeAlias = types_pb2.Receipt | status_pb2.Status
 Answer = Callable[[str, int], Result]
 
 
-def status(code: str, reason: str = "") -> status_pb2.Status:
+def status(code: str, reason: str = "", retry_after_seconds: float = 0.0) -> status_pb2.Status:
     """A failure as a ledger tells it."""
     made = status_pb2.Status(code=code_pb2.Code.Value(code), message=f"because of {reason or code}")
     if reason:
-        made.details.append(AnyMessage())
-        made.details[0].Pack(error_details_pb2.ErrorInfo(reason=reason, domain="ledger"))
+        made.details.add().Pack(error_details_pb2.ErrorInfo(reason=reason, domain="ledger"))
+    if retry_after_seconds:
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromMilliseconds(int(retry_after_seconds * 1_000))
+        made.details.add().Pack(retry)
     return made
 
 

@@ -184,6 +184,6 @@ def test_nothing_more_is_sent_once_it_is_to_stop(ledger: FakeLedger, queue: Offl
         queue.add(purchase(number))
 
     with Connection(ledger.address, 5.0) as connection:
-        upload(connection, queue, go_on=lambda: len(ledger.batches) < 2)
+        upload(connection, queue, wait=lambda seconds: len(ledger.batches) < 2)
 
     assert ledger.sent == ["q-0", "q-1"]

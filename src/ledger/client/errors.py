@@ -128,7 +128,7 @@ def error_of(status: status_pb2.Status) -> LedgerError:
         elif detail.Unpack(bad):
             violations = [(fault.field, fault.description) for fault in bad.field_violations]
         elif detail.Unpack(retry):
-            retry_after_seconds = retry.retry_delay.ToTimedelta().total_seconds()
+            retry_after_seconds = max(0.0, retry.retry_delay.ToTimedelta().total_seconds())
         elif detail.Unpack(call):  # by which the ledger's log knows it
             metadata["call"] = call.request_id
     return _KINDS.get(code, ServerFailed)(

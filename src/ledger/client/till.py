@@ -18,6 +18,7 @@ have taken meanwhile is given back.
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
 import time
@@ -27,6 +28,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
+
+from google.protobuf.message import Message
 
 from ledger.client.errors import LedgerError, NoAnswer
 from ledger.client.items import PARKED, REFUSED, WAITING, Item
@@ -42,8 +45,12 @@ from ledger.client.values import Amount
 #: how often the ledger is looked for when it is away, and how soon at first
 FIRST_LOOK_SECONDS: Final = 0.5
 LONGEST_LOOK_SECONDS: Final = 5.0
+#: the longest that it is left alone because it asked for that
+LONGEST_QUIET_SECONDS: Final = 60.0
 #: how long a till that is being closed still tries to upload
 CLOSING_SECONDS: Final = 2.0
+
+_LOG: Final = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -62,8 +69,9 @@ class Event:
 class Till:
     """A till of one program. Use it in a `with` block: within it, it uploads in the background.
 
-    `listener` hears of what happens by itself, in a thread of the till's own. Methods raise
-    QueueError when the queue's file can not be used; then nothing was queued.
+    `listener` hears of what happens by itself, in whichever thread found it out; what it raises is
+    logged, and stops nothing. Methods raise QueueError when the queue's file can not be used; then
+    nothing was queued.
     """
 
     def __init__(
@@ -81,13 +89,14 @@ class Till:
         self._clock = clock
         self._kept_offline = offline
         self._reached = not offline
-        self._asked_to_wait_seconds = 0.0
+        #: until when (of the monotonic clock) the ledger asked to be left alone
+        self._quiet_until = 0.0
         self._program: Program | None = None
-        #: items that somebody waits for in the foreground, who is told without an event
-        self._told: set[int] = set()
+        #: request ids that somebody waits for in the foreground, who is told without an event
+        self._told: set[str] = set()
         self._state = threading.Lock()
         self._wake = threading.Event()
-        self._closing = False
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="till-upload", daemon=True)
 
     def __enter__(self) -> Self:
@@ -100,7 +109,7 @@ class Till:
         exception: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._closing = True
+        self._closing.set()
         self._wake.set()
         self._thread.join(CLOSING_SECONDS)
 
@@ -160,7 +169,7 @@ class Till:
             request_id=new_request_id(),
             effective_time=self._now,
         )
-        return self._send(self.queue.add(request))
+        return self._send(request)
 
     def return_(
         self,
@@ -179,7 +188,7 @@ class Till:
             request_id=new_request_id(),
             effective_time=self._now,
         )
-        return self._send(self.queue.add(request))
+        return self._send(request)
 
     def redeem(self, member_id: str, *, points: int = 0, reward_id: str = "") -> Item:
         """The redemption: recorded, or within the allowance and waiting in the queue.
@@ -199,7 +208,7 @@ class Till:
             self._require_cost(reward_id, cost)
             return self.queue.add(request, points=cost or 0)
         with turn(self.queue.path, self.client.connection.timeout_seconds) as ours:
-            if not ours:  # another process is busy with the ledger
+            if not (ours and self.online):  # others are busy with the ledger, or lost it meanwhile
                 self._require_cost(reward_id, cost)
                 return self.queue.add(request, points=cost or 0)
             item = self.queue.add(request, points=cost or 0, promised=False)
@@ -255,8 +264,11 @@ class Till:
                 raise NoAnswer("another process is uploading this queue", code="ABORTED")
             done = upload(self.client.connection, self.queue)
         self._found(done.trouble)
-        if done.trouble is not None:
-            raise done.trouble
+        failure = done.fault or done.trouble
+        if failure is not None:
+            for item in done.answered:
+                self._announce(item)
+            raise failure
         return done.answered
 
     # -- inside ---------------------------------------------------------------------------------
@@ -271,39 +283,52 @@ class Till:
         """The till's time. A sandbox lives by a clock of its own, so there the ledger's counts."""
         return None if self.program.sandbox else self._clock()
 
-    def _send(self, item: Item) -> Item:
-        """The item, recorded if the ledger can be reached. Raises its refusal."""
+    def _send(self, request: Message) -> Item:
+        """The item of a request, recorded if the ledger can be reached. Raises its refusal."""
         if not self.online:
-            self._wake.set()
-            return item
-        self._told.add(item.item_id)
+            return self.queue.add(request)
+        request_id: str = request.request_id  # type: ignore[attr-defined]
+        self._told.add(request_id)
         try:
-            with turn(self.queue.path, self.client.connection.timeout_seconds) as ours:
-                if ours:
-                    item = self._upload_now(item)
-        except QueueError as error:  # it is queued; what failed is to note the answer
-            self._tell(Event("trouble", error.message))
+            item = self.queue.add(request)
+            try:
+                with turn(self.queue.path, self.client.connection.timeout_seconds) as ours:
+                    if ours and self.online:
+                        item = self._upload_now(item)
+            except QueueError as error:  # it is queued; what failed is to note the answer
+                self._tell(Event("trouble", error.message))
         finally:
-            self._told.discard(item.item_id)
+            self._told.discard(request_id)
         if item.state == WAITING:
             self._wake.set()
+            with suppress(KeyError, QueueError):  # answered by others who took it for told
+                item = self.queue.get(item.item_id)
         return _recorded(item)
 
     def _upload_now(self, item: Item) -> Item:
         """The item after an upload of what its member has waiting. Needs the turn."""
         deadline = time.monotonic() + self.client.connection.timeout_seconds
+
+        def wait(seconds: float) -> bool:
+            if time.monotonic() + seconds >= deadline:
+                return False
+            time.sleep(seconds)
+            return True
+
         done = upload(
             self.client.connection,
             self.queue,
             member_id=item.member_id,
             telling=item.item_id,
-            go_on=lambda: time.monotonic() < deadline,
+            wait=wait,
         )
         self._found(done.trouble)
         for other in done.answered:
             if other.item_id == item.item_id:
                 return other
             self._announce(other)
+        if done.fault is not None:
+            raise done.fault
         with suppress(KeyError):
             return self.queue.get(item.item_id)
         return item
@@ -342,8 +367,9 @@ class Till:
             if value != self.queue.recall(name):
                 self.queue.remember(name, value)
 
-    def _may_send(self) -> bool:
-        return not (self._kept_offline or self._closing)
+    def _wait(self, seconds: float) -> bool:
+        """Let so much time pass; whether there may be sent something then."""
+        return not (self._closing.wait(seconds) or self._kept_offline)
 
     def _read(self, call: Callable[[], T], *, even_if_offline: bool = False) -> T:
         """What a question is answered with; notices when the ledger is away."""
@@ -359,46 +385,53 @@ class Till:
 
     def _found(self, trouble: LedgerError | None) -> None:
         """Note whether the ledger was reached, and tell when that has changed."""
+        asked = min(trouble.retry_after_seconds, LONGEST_QUIET_SECONDS) if trouble else 0.0
         with self._state:
             reached = trouble is None
             changed, self._reached = reached != self._reached, reached
-            self._asked_to_wait_seconds = trouble.retry_after_seconds if trouble else 0.0
+            self._quiet_until = time.monotonic() + asked
         if changed and not self._kept_offline:
             self._tell(Event("offline", trouble.message) if trouble else Event("online"))
-        if trouble is not None:
-            self._wake.set()
+        if trouble is not None and changed and threading.current_thread() is not self._thread:
+            self._wake.set()  # to look for it; the thread itself knows
 
     def _announce(self, item: Item) -> None:
-        if item.item_id not in self._told:
+        if item.request_id not in self._told:
             self._tell(Event("answered", item=item))
 
     def _tell(self, event: Event) -> None:
-        self.listener(event)
+        """Tell the listener. Whatever it does, what became of a write is not lost for it."""
+        try:
+            self.listener(event)
+        except Exception:
+            _LOG.exception("the listener of a till failed at %s", event.kind)
 
     def _run(self) -> None:
         """Upload what waits, and look for the ledger while it is away, until the till closes."""
         wait = FIRST_LOOK_SECONDS
-        while not self._closing:
+        while not self._closing.is_set():
             self._wake.clear()
             try:
                 done = self._upload_in_background()
             except Exception as error:  # whatever it is, the thread must go on
                 done = False
-                if not self._closing:
+                if not self._closing.is_set():
                     text = str(error) if isinstance(error, QueueError) else repr(error)
-                    with suppress(Exception):
-                        self._tell(Event("trouble", text))
+                    self._tell(Event("trouble", text))
             if done:
                 wait = FIRST_LOOK_SECONDS
                 self._wake.wait(LONGEST_LOOK_SECONDS)
             else:
-                self._wake.wait(self._asked_to_wait_seconds + wait * random.uniform(0.5, 1.0))
+                quiet = max(0.0, self._quiet_until - time.monotonic())
+                self._wake.wait(quiet + wait * random.uniform(0.5, 1.0))
                 wait = min(wait * 2, LONGEST_LOOK_SECONDS)
 
     def _upload_in_background(self) -> bool:
         """Whether there is nothing more to do: the ledger is there, and has answered everything."""
         if self._kept_offline:
             return True
+        if time.monotonic() < self._quiet_until:
+            return False
         if not self.queue.counts()[0]:
             if not self._reached:
                 self._look()
@@ -406,10 +439,12 @@ class Till:
         with turn(self.queue.path, 0.0) as ours:
             if not ours:
                 return False
-            done = upload(self.client.connection, self.queue, go_on=self._may_send)
+            done = upload(self.client.connection, self.queue, wait=self._wait)
             self._found(done.trouble)
             for item in done.answered:
                 self._announce(item)
+        if done.fault is not None:
+            raise done.fault
         return not self.queue.counts()[0]
 
     def _look(self) -> None:

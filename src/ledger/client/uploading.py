@@ -11,10 +11,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from ledger.client.connection import TRIES, Connection, may_try_again, retry_delay_seconds
+from ledger.client.connection import (
+    LONGEST_DELAY_SECONDS,
+    TRIES,
+    Connection,
+    may_try_again,
+    retry_delay_seconds,
+)
 from ledger.client.errors import LedgerError, NoAnswer, NotAllowed, ServerFailed
 from ledger.client.items import WAITING, Item, state_after
 from ledger.client.queue import OfflineQueue
+from ledger.client.queue_file import QueueError
 from ledger.v1 import points_pb2
 
 #: what a batch may take for each item, beside what any call may
@@ -29,6 +36,13 @@ class Upload:
     answered: list[Item] = field(default_factory=list)
     #: why it ended early: the ledger was not reached, or does not take this till's writes at all
     trouble: LedgerError | None = None
+    #: … or the file failed; `answered` is noted all the same
+    fault: QueueError | None = None
+
+
+def _wait(seconds: float) -> bool:
+    time.sleep(seconds)
+    return True
 
 
 def upload(
@@ -37,16 +51,33 @@ def upload(
     *,
     member_id: str = "",
     telling: int = 0,
-    go_on: Callable[[], bool] = lambda: True,
+    wait: Callable[[float], bool] = _wait,
 ) -> Upload:
     """Send what waits until all of it is answered, or goes no further for now.
 
     With a `member_id` only that member's, up to the item that is `telling` (as of
-    `OfflineQueue.settle`). `go_on` is asked before each batch. Raises QueueError.
+    `OfflineQueue.settle`). `wait` lets so many seconds pass before each batch, or says that there
+    is to be none.
     """
     done = Upload()
+    try:
+        _upload(connection, queue, member_id, telling, wait, done)
+    except QueueError as error:
+        done.fault = error
+    return done
+
+
+def _upload(
+    connection: Connection,
+    queue: OfflineQueue,
+    member_id: str,
+    telling: int,
+    wait: Callable[[float], bool],
+    done: Upload,
+) -> None:
     tries: dict[str, int] = {}
-    while go_on():
+    delay_seconds = 0.0
+    while wait(delay_seconds):
         batch = queue.next_batch([m for m, n in tries.items() if n >= TRIES], member_id)
         if not batch:
             break
@@ -58,20 +89,19 @@ def upload(
             )
         except LedgerError as error:
             done.trouble = error
-            return done
+            return
         if len(answer.results) != len(batch):
             count = f"{len(answer.results)} answers to {len(batch)} items"
             done.trouble = ServerFailed(f"the ledger gave {count}", code="INTERNAL")
-            return done
+            return
         settled = queue.settle(batch, answer.results, telling=telling)
         done.answered += [item for item in settled if item.state != WAITING]
         if telling in {item.item_id for item in settled if item.state != WAITING}:
-            return done
+            return
         done.trouble = _of_the_whole_till(answer.results)
         if done.trouble is not None:
-            return done
-        time.sleep(_delay_seconds(settled, answer.results, tries))
-    return done
+            return
+        delay_seconds = _delay_seconds(settled, answer.results, tries)
 
 
 def is_of_the_whole_till(error: LedgerError) -> bool:
@@ -98,7 +128,7 @@ def _delay_seconds(
         _, error = state_after(result)
         if item.state != WAITING or error is None:
             tries.pop(item.member_id, None)
-        elif may_try_again(error):
+        elif may_try_again(error) and error.retry_after_seconds <= LONGEST_DELAY_SECONDS:
             tries[item.member_id] = tries.get(item.member_id, 0) + 1
             wait = max(wait, retry_delay_seconds(tries[item.member_id], error))
         else:
