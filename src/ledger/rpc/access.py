@@ -136,7 +136,8 @@ class Access:
         return await self._recognise(authorization[len(_SCHEME) :])
 
     def check(self, principal: Principal) -> None:
-        """Whether somebody who was recognised some time ago still would be, as a stream has to ask.
+        """Whether somebody who was recognised some time ago still would be: asked when a request
+        has been read, and for each message of a stream.
 
         Raises CREDENTIAL_EXPIRED, CREDENTIAL_REVOKED, CREDENTIAL_MISSING, CERTIFICATE_NOT_LISTED.
         """

@@ -232,8 +232,12 @@ class Dispatcher:
             self._calls.ended(method.path, code, reason, seconds)
 
     def _check(self, method: Method, request: Message, call: Call) -> None:
-        """Whether somebody who was admitted may do this, and as often. Raises PROGRAM_NOT_ALLOWED,
-        MEMBER_NOT_ALLOWED, QUOTA_EXCEEDED."""
+        """Whether somebody who was admitted may do this, and as often, and is still good: between
+        the headers of a request and its end may be as much time as its sender likes.
+
+        Raises what `Access.check` does, PROGRAM_NOT_ALLOWED, MEMBER_NOT_ALLOWED, QUOTA_EXCEEDED.
+        """
+        self.access.check(call.principal)
         check_scope(call.principal, method.rule, request)
         self._quotas.spend(call.principal, request)
 

@@ -1,0 +1,134 @@
+"""Access that has ended is over: also for what began before, and however busy the server is."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from google.protobuf import json_format
+
+from ledger.rpc.access import REFRESH_SECONDS
+from ledger.v1 import member_pb2
+from tests.conftest import RunningServer, running_server
+from tests.faults.processes import eventually
+from tests.service.client import Failure, GrpcClient, connect_status
+from tests.service.credentials import (
+    METHODS,
+    ask,
+    bearer,
+    make_key,
+    reasons,
+    request_for,
+    revoke,
+    token_keys_file,
+)
+from tests.service.requests import open_program, purchase
+
+BALANCE = METHODS["BalanceService/GetBalance"]
+SOON = 2 * REFRESH_SECONDS + 1
+
+
+class Shop:
+    """A server with the program `own` and the member m-1, whose callers need credentials."""
+
+    def __init__(self, server: RunningServer, root: str, token_keys: Path) -> None:
+        self.server = server
+        self.root = root
+        self.token_keys = token_keys
+        self.key = make_key(server.database_url, "shop", ["own"])
+
+    def client(self, credential: str) -> GrpcClient:
+        return GrpcClient(self.server.grpc_address, credential=credential)
+
+    def token(self) -> str:
+        with contextlib.closing(self.client(self.key)) as client:
+            minted = client.call(
+                "MemberService/CreateMemberToken",
+                member_pb2.CreateMemberTokenRequest(program_id="own", member_id="m-1"),
+                member_pb2.CreateMemberTokenResponse,
+            )
+        return minted.token
+
+    def refused(self, headers: dict[str, str], member_id: str = "m-1") -> str:
+        """Why a balance is not shown; `OK` if it is."""
+        request = request_for(BALANCE, "own", member_id)
+        return reasons(ask(self.server, "grpc", BALANCE, request, headers))
+
+
+@pytest.fixture
+def shop(database_url: str, tmp_path: Path) -> Iterator[Shop]:
+    root = make_key(database_url, "admin", name="root")
+    path, _ = token_keys_file(tmp_path)
+    with running_server(database_url, token_keys=path) as server:
+        shop = Shop(server, root, path)
+        with contextlib.closing(shop.client(root)) as client:
+            open_program(client, program_id="own")
+        yield shop
+
+
+@contextlib.contextmanager
+def half_sent(
+    server: RunningServer, credential: str, data: bytes
+) -> Iterator[Callable[[], Failure | None]]:
+    """A purchase over HTTP, sent but for its end; what to call to send that, and how it failed."""
+    connection = http.client.HTTPConnection(server.http_address, timeout=10)
+    with contextlib.closing(connection):
+        connection.putrequest("POST", "/ledger.v1.PointsService/RecordPurchase")
+        headers = {"content-type": "application/json", "content-length": str(len(data))}
+        for name, value in {**headers, **(bearer(credential) if credential else {})}.items():
+            connection.putheader(name, value)
+        connection.endheaders(data[:-1])
+
+        def finish() -> Failure | None:
+            connection.send(data[-1:])
+            answer = connection.getresponse()
+            told = json.loads(answer.read())
+            return None if answer.status == 200 else Failure(connect_status(told))
+
+        yield finish
+
+
+def bought(number: object) -> bytes:
+    request = purchase(number, "5.00", program_id="own")
+    return json_format.MessageToJson(request).encode()
+
+
+def test_who_is_revoked_while_a_request_is_sent_is_not_answered(shop: Shop) -> None:
+    """Whoever steals a key could otherwise begin requests and keep them for later."""
+    server = shop.server
+    with (
+        half_sent(server, shop.key, bought(1)) as finish,
+        half_sent(server, shop.root, bought(2)) as finish_other,
+    ):
+        assert shop.refused(bearer(shop.key)) == "OK"
+        time.sleep(0.2)
+        revoke(server.database_url, shop.key)
+        eventually(
+            "the revocation is known",
+            lambda: shop.refused(bearer(shop.key)) == "CREDENTIAL_REVOKED",
+            SOON,
+        )
+
+        failure = finish()
+
+        assert failure is not None, "it was written"
+        assert (failure.code, failure.reason) == ("UNAUTHENTICATED", "CREDENTIAL_REVOKED")
+        assert finish_other() is None
+
+
+def test_a_request_that_began_in_development_mode_does_not_outlive_it(database_url: str) -> None:
+    with running_server(database_url) as server:
+        with contextlib.closing(GrpcClient(server.grpc_address)) as client:
+            open_program(client, program_id="own")
+        with half_sent(server, "", bought(1)) as finish:
+            time.sleep(0.2)
+            make_key(database_url, "admin")
+            eventually(
+                "the first key is known", lambda: not server.service.access.in_development, SOON
+            )
+            assert reasons(finish()) == "CREDENTIAL_MISSING"
