@@ -8,11 +8,14 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import grpc
 import pytest
 from google.protobuf import json_format
 
 from ledger.rpc.access import REFRESH_SECONDS
+from ledger.rpc.tokens import load_token_keys, rotated, save_token_keys
 from ledger.v1 import member_pb2
 from tests.conftest import RunningServer, running_server
 from tests.faults.processes import eventually
@@ -132,3 +135,28 @@ def test_a_request_that_began_in_development_mode_does_not_outlive_it(database_u
                 "the first key is known", lambda: not server.service.access.in_development, SOON
             )
             assert reasons(finish()) == "CREDENTIAL_MISSING"
+
+
+@pytest.mark.parametrize("how", ["the key that signed it", "the key that asked for it"])
+def test_a_stream_ends_with_every_key_that_its_token_stands_on(how: str, shop: Shop) -> None:
+    token = shop.token()
+    request = request_for(METHODS["BalanceService/WatchBalance"], "own", "m-1")
+    with shop.server.channel() as channel, contextlib.closing(shop.client(shop.root)) as root:
+        open_stream: Any = channel.unary_stream("/ledger.v1.BalanceService/WatchBalance")
+        stream = open_stream(
+            request.SerializeToString(), timeout=30, metadata=list(bearer(token).items())
+        )
+        assert next(stream)
+        if how == "the key that signed it":
+            keys, _ = rotated(load_token_keys(shop.token_keys), keep=0, stage=False)
+            save_token_keys(shop.token_keys, keys)
+        else:
+            revoke(shop.server.database_url, shop.key)
+        eventually("the token is refused", lambda: shop.refused(bearer(token)) != "OK", SOON)
+
+        root.record_purchase(purchase("unseen", "5.00", program_id="own"))
+
+        with pytest.raises(grpc.RpcError) as caught:
+            next(stream)
+        error: Any = caught.value
+        assert error.code() is grpc.StatusCode.UNAUTHENTICATED

@@ -148,8 +148,11 @@ class Access:
             now = self._terminals.recognise(principal.certificate)
             if now != principal:  # its name is still listed, as something else
                 raise CredentialRevoked()
-        key = self._keys.get(principal.key_id)
-        if key is not None and key.revoke_time is not None:
+        if principal.key_id:
+            key = self._keys.get(principal.key_id)
+            if key is None or key.revoke_time is not None:
+                raise CredentialRevoked()
+        if principal.signed_by and not (self._tokens and self._tokens.knows(principal.signed_by)):
             raise CredentialRevoked()
         if principal is DEVELOPER and not self._development:
             raise CredentialMissing()

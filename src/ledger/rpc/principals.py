@@ -38,6 +38,8 @@ class Principal:
     member_id: str = ""
     #: the API key that it stands and falls with, if any: its own, or that of who minted its token
     key_id: str = ""
+    #: tells which key signed the token that it stands and falls with, if any
+    signed_by: bytes = b""
     #: the client certificate (PEM) that it stands and falls with, if any
     certificate: bytes = field(default=b"", repr=False)
     #: when its credential ends (seconds since 1970): a stream must not last longer

@@ -20,6 +20,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -50,6 +51,12 @@ class TokenKey:
     secret: bytes = field(repr=False)
     #: whether it only verifies, and will sign after the next rotation
     staged: bool = False
+
+    @property
+    def fingerprint(self) -> bytes:
+        """Tells it from all others, also from one that was put in its place under the same id, and
+        says nothing of the secret."""
+        return sha256(self.secret).digest()
 
 
 def new_token_key(*, staged: bool = False) -> TokenKey:
@@ -144,6 +151,10 @@ class Tokens:
         self._keys.look()
         return self._keys.value is not before
 
+    def knows(self, fingerprint: bytes) -> bool:
+        """Whether the key still verifies."""
+        return any(key.fingerprint == fingerprint for key in self._keys.value)
+
     def mint(
         self, minter: Principal, program_id: str, member_id: str, ttl: int, holds: bool
     ) -> tuple[str, int]:
@@ -186,10 +197,10 @@ class Tokens:
             )
         except jwt.PyJWTError:
             raise CredentialInvalid() from None
-        return _principal_of(claims)
+        return _principal_of(claims, key)
 
 
-def _principal_of(claims: dict[str, Any]) -> Principal:
+def _principal_of(claims: dict[str, Any], key: TokenKey) -> Principal:
     """What signed claims say. Raises CREDENTIAL_EXPIRED, CREDENTIAL_INVALID."""
     try:
         program_id, member_id, by = (str(claims[name]) for name in ("program", "sub", "by"))
@@ -207,5 +218,6 @@ def _principal_of(claims: dict[str, Any]) -> Principal:
         programs=frozenset((program_id,)),
         member_id=member_id,
         key_id=by.rpartition("/")[2] if by.startswith("key:") else "",
+        signed_by=key.fingerprint,
         expire_time=ends,
     )
