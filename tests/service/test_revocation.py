@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import psycopg2
 import pytest
 from google.protobuf import json_format
 
@@ -160,3 +161,32 @@ def test_a_stream_ends_with_every_key_that_its_token_stands_on(how: str, shop: S
             next(stream)
         error: Any = caught.value
         assert error.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_a_revocation_does_not_wait_for_the_questions_of_others(shop: Shop) -> None:
+    """Entries are locked, so each of them takes a second, and a hundred are asked for."""
+    server, url = shop.server, shop.server.database_url
+    list_entries = METHODS["BalanceService/ListEntries"]
+    request = request_for(list_entries, "own", "m-1")
+    assert shop.refused(bearer(shop.key)) == "OK"
+    with contextlib.closing(psycopg2.connect(url)) as other, server.channel() as channel:
+        other.cursor().execute("LOCK TABLE entries IN ACCESS EXCLUSIVE MODE")
+        call: Any = channel.unary_unary("/ledger.v1.BalanceService/ListEntries")
+        waiting = [
+            call.future(
+                request.SerializeToString(), timeout=60, metadata=list(bearer(shop.root).items())
+            )
+            for _ in range(100)
+        ]
+        # Refused for what it asks before anything is looked up.
+        assert shop.refused(bearer(shop.key), member_id="") == "INVALID_FIELD"
+        revoke(url, shop.key)
+        eventually(
+            "the revocation is known",
+            lambda: shop.refused(bearer(shop.key), member_id="") == "CREDENTIAL_REVOKED",
+            SOON,
+        )
+        assert not all(each.done() for each in waiting), "nobody waited: this says nothing"
+        for each in waiting:
+            each.cancel()
+        other.rollback()

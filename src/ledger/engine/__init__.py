@@ -2,7 +2,7 @@
 
 Writes and reads each have a queue and a thread; whatever waits is one transaction or one query.
 Callers are answered only after COMMIT. Everything else that asks the database runs on a small
-thread pool.
+thread pool, but for what must not wait for the rest of it.
 """
 
 from __future__ import annotations
@@ -90,6 +90,7 @@ class Engine:
             "ledger-reader", self._reader.read, batch_limit=batch_limit, queue_limit=queue_limit
         )
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="ledger-query")
+        self._thread_apart = ThreadPoolExecutor(1, thread_name_prefix="ledger-query-apart")
         #: functions that run on the pool or wait for it
         self._running = 0
         self._running_limit = queue_limit
@@ -165,15 +166,9 @@ class Engine:
         """
         if self._running >= self._running_limit:
             raise Overloaded()
-        loop = asyncio.get_running_loop()
         self._running += 1
         try:
-            return await loop.run_in_executor(self._threads, function, *arguments)
-        except sa.exc.SQLAlchemyError as error:
-            if not is_unavailable(error):
-                raise
-            log.warning("query failed", error=discreet.what(error))
-            raise StorageUnavailable() from error
+            return await _run(self._threads, function, *arguments)
         finally:
             self._running -= 1
 
@@ -183,6 +178,11 @@ class Engine:
         Raises as `run`.
         """
         return await self.run(ask, self.database, function, *arguments)
+
+    async def query_apart(self, function: Callable[..., T], *arguments: object) -> T:
+        """The same on a thread of its own, for what can not wait until callers' questions are
+        answered. Raises STORAGE_UNAVAILABLE."""
+        return await _run(self._thread_apart, ask, self.database, function, *arguments)
 
     def allow(self, connection: sa.Connection, seconds: float) -> None:
         """A connection of the pool that is in use may take so long from now on."""
@@ -198,6 +198,7 @@ class Engine:
         self._reads.close()
         self._reader.close()
         self._threads.shutdown(cancel_futures=True)
+        self._thread_apart.shutdown(cancel_futures=True)
         self._writer.close()
         self._guard.close()
 
@@ -205,6 +206,18 @@ class Engine:
         self._metrics.batch_size.observe(size)
         for seconds in waits:
             self._metrics.queue_wait.observe(seconds)
+
+
+async def _run(threads: ThreadPoolExecutor, function: Callable[..., T], *arguments: object) -> T:
+    """The result of a blocking function. Raises STORAGE_UNAVAILABLE when the database does not
+    answer."""
+    try:
+        return await asyncio.get_running_loop().run_in_executor(threads, function, *arguments)
+    except sa.exc.SQLAlchemyError as error:
+        if not is_unavailable(error):
+            raise
+        log.warning("query failed", error=discreet.what(error))
+        raise StorageUnavailable() from error
 
 
 def settled(account: Account, program: Program, member_id: str, instant: int) -> Posting:

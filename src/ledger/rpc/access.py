@@ -64,7 +64,7 @@ MAX_CREDENTIAL = 4_096
 _IMPATIENT_SECONDS = 0.25
 _SCHEME = "bearer "
 
-#: Engine.query: what a question reads, on a connection of the pool
+#: Engine.query_apart: what a question reads, however many others wait for answers
 Query = Callable[[Callable[[sa.Connection], Any]], Awaitable[Any]]
 
 

@@ -99,7 +99,7 @@ class Server:
         )
         self.access = Access(
             self._database,
-            self.engine.query,
+            self.engine.query_apart,
             self._metrics,
             development=options.development,
             token_keys=options.token_keys,
