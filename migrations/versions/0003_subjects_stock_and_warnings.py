@@ -10,14 +10,9 @@ down_revision = "0002"
 branch_labels = None
 depends_on = None
 
-# No entry has a subject yet, so that nothing is written for the index; but the journal is read once
-# for it, and takes no entries meanwhile.
+# Its index is made by the next revision, which keeps nobody from writing meanwhile.
 SUBJECTS = """
 ALTER TABLE entries ADD COLUMN subject_sequence bigint;
-
-CREATE INDEX entries_subject_sequence_idx
-    ON entries (program_id, member_id, subject_sequence, sequence)
-    WHERE subject_sequence IS NOT NULL;
 """
 
 TABLES = """

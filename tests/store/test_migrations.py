@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -13,13 +14,13 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, Engine, Table, func, insert, make_url, select
+from sqlalchemy import Connection, Engine, Table, create_engine, func, insert, make_url, select
 from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.exc import DBAPIError
 
 from ledger.core.model import Account, Hold, Lot, encode
 from ledger.store import migrate as migration
-from ledger.store.database import DatabaseUnusable, open_database
+from ledger.store.database import DatabaseUnusable, normalize_url, open_database
 from ledger.store.embedded import EmbeddedServer
 from ledger.store.migrate import (
     MigrationRefused,
@@ -188,6 +189,68 @@ def test_migrating_an_empty_database_brings_it_to_the_head_and_again_does_nothin
     head = head_revision()
     assert migrate(empty_url) == MigrationResult(from_revision=None, to_revision=head)
     assert migrate(empty_url) == MigrationResult(from_revision=head, to_revision=head)
+
+
+def test_no_migration_builds_an_index_of_an_older_table_while_nobody_may_write_to_it() -> None:
+    for path in sorted((migration._directory() / "versions").glob("*.py")):
+        text = path.read_text()
+        indexed = set(re.findall(r"CREATE (?:UNIQUE )?INDEX (?!CONCURRENTLY)\w+\s+ON (\w+)", text))
+        made = set(re.findall(r"CREATE TABLE (\w+)", text))
+        assert indexed <= made, path.name
+
+
+def migrate_to(url: str, revision: str) -> None:
+    """Bring a database to an earlier revision than this program's."""
+    config = migration._config()
+    engine = create_engine(normalize_url(url))
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+    engine.dispose()
+
+
+@pytest.mark.parametrize("column", ["xid", "subject_sequence"])
+def test_an_index_that_was_left_half_built_is_built_anew(empty_url: str, column: str) -> None:
+    migrate_to(empty_url, "0003")
+    owner = open_database(empty_url, role=None)
+    with owner.connect() as connection:
+        for sequence in (1, 2):
+            entry = ENTRY | {"sequence": sequence, "request_id": f"r-{sequence}"}
+            connection.execute(insert(entries), entry)
+        with pytest.raises(DBAPIError, match="duplicate"):
+            connection.exec_driver_sql(
+                f"CREATE UNIQUE INDEX CONCURRENTLY entries_{column}_idx ON entries (program_id)"
+            )
+    migrate(empty_url)
+    query = "SELECT indisvalid, indisunique, pg_get_indexdef(indexrelid) FROM pg_index WHERE "
+    with owner.connect() as connection:
+        valid, unique, definition = connection.exec_driver_sql(
+            f"{query} indexrelid = 'entries_{column}_idx'::regclass"
+        ).one()
+    assert (valid, unique) == (True, False)
+    assert f"{column}" in definition
+    owner.dispose()
+
+
+def test_a_database_that_no_service_could_use_is_not_migrated(own_server: EmbeddedServer) -> None:
+    run(
+        own_server.url(),
+        "DROP DATABASE IF EXISTS plain",
+        "CREATE DATABASE plain ENCODING SQL_ASCII TEMPLATE template0"
+        " LOCALE_PROVIDER libc LC_COLLATE 'C' LC_CTYPE 'C'",
+    )
+    with pytest.raises(DatabaseUnusable, match="encoding SQL_ASCII: create one with"):
+        migrate(own_server.url("plain"))
+
+
+def test_a_database_that_is_only_for_reading_is_not_migrated(
+    empty_url: str, administrator: psycopg2.extensions.connection
+) -> None:
+    name = make_url(empty_url).database
+    with administrator.cursor() as cursor:
+        cursor.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    with pytest.raises(MigrationRefused, match="only for reading"):
+        migrate(empty_url)
 
 
 def test_two_migrators_at_once_wait_for_each_other(empty_url: str) -> None:

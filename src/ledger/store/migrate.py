@@ -19,7 +19,13 @@ from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
-from ledger.store.database import DatabaseUnusable, connect_args, normalize_url, unreachable
+from ledger.store.database import (
+    DatabaseUnusable,
+    check_server,
+    connect_args,
+    normalize_url,
+    unreachable,
+)
 
 MIGRATOR_LOCK = 0x6C6564676572
 """Advisory lock of the one migrator at a time of a database ("ledger")."""
@@ -67,8 +73,9 @@ def migrate(url: str) -> MigrationResult:
 
     Each revision is a transaction of its own. One that can not have a lock is tried again.
 
-    Raises DatabaseUnusable if the database can not be reached, and MigrationRefused if the user
-    may not do what is needed, a lock could not be had, or the schema is newer than this program.
+    Raises DatabaseUnusable if the database can not be reached or is none that the service could
+    use (its version, its encoding), and MigrationRefused if the user may not do what is needed,
+    it is only for reading, a lock could not be had, or the schema is newer than this program.
     """
     address = normalize_url(url)
     arguments = connect_args(
@@ -76,6 +83,7 @@ def migrate(url: str) -> MigrationResult:
     )
     engine = create_engine(address, connect_args=arguments, poolclass=NullPool)
     try:
+        check_server(engine, allow_unsafe=True)
         connection = engine.connect()
     except OperationalError as error:
         raise unreachable(address, error) from error
@@ -181,6 +189,11 @@ def _refusal(error: DBAPIError) -> MigrationRefused | None:
     original = error.orig
     if isinstance(original, _IN_THE_WAY):
         return MigrationRefused("a lock could not be had in time: is the database busy? Try again")
+    if isinstance(original, psycopg2.errors.ReadOnlySqlTransaction):
+        return MigrationRefused(
+            "the database is only for reading: is this a standby, or is "
+            "default_transaction_read_only on? Migrate the primary"
+        )
     if isinstance(original, psycopg2.errors.InsufficientPrivilege):
         primary, hint = original.diag.message_primary, original.diag.message_hint
         advice = hint or "Let the owner of the database migrate it."
