@@ -29,8 +29,8 @@ from tests.cli.conftest import Cli
 from tests.faults.transaction_pooler import transaction_pooler
 
 CHECKS = (
-    *("server", "clock", "connections", "upkeep", "triggers", "rights", "pooler", "role"),
-    *("schema", "durability", "timeouts", "verification", "schedule"),
+    *("server", "clock", "connections", "upkeep", "transactions", "triggers", "rights", "pooler"),
+    *("role", "schema", "durability", "timeouts", "verification", "schedule"),
 )
 
 
@@ -62,8 +62,19 @@ def well(database_url: str) -> str:
     return database_url
 
 
+@pytest.fixture
+def app(well: str, administrator: Connection) -> Iterator[str]:
+    """The address of that ledger for a user who may act as the service, and nothing else."""
+    with administrator.cursor() as cursor:
+        cursor.execute("CREATE ROLE app LOGIN")
+        cursor.execute("GRANT ledger_service TO app")
+    yield well.replace("postgres@", "app@")
+    with administrator.cursor() as cursor:
+        cursor.execute("DROP ROLE app")
+
+
 def test_a_ledger_with_which_all_is_well(well: str) -> None:
-    observations = list(examine(well))
+    observations = list(examine(well, embedded=True))
     assert [one.check for one in observations] == list(CHECKS)
     assert {one.state for one in observations} == {"OK"}, observations
 
@@ -102,6 +113,12 @@ def test_a_ledger_with_which_all_is_well(well: str) -> None:
             "lacks INSERT on refusals",
         ),
         (
+            "rights",
+            ["REVOKE USAGE ON SCHEMA public FROM ledger_service, public"],
+            "FAULT",
+            "lacks USAGE on SCHEMA public",
+        ),
+        (
             "schema",
             ["UPDATE alembic_version SET version_num = '0005'"],
             "FAULT",
@@ -112,6 +129,12 @@ def test_a_ledger_with_which_all_is_well(well: str) -> None:
             ["UPDATE alembic_version SET version_num = '9999'"],
             "OK",
             "9999, which is of a later version",
+        ),
+        (
+            "schema",
+            ["ALTER TABLE background_work RENAME TO old_work", "DROP VIEW holds"],
+            "FAULT",
+            "but background_work, holds is missing",
         ),
         (
             "verification",
@@ -156,6 +179,84 @@ def test_settings_that_a_session_should_not_have_are_found(
     one = found(with_options(well, options), check)
     assert one.state == state, one
     assert says in one.found
+
+
+@pytest.mark.parametrize(
+    ("check", "statement", "says"),
+    [
+        ("schema", "REVOKE SELECT ON alembic_version FROM ledger_service", "permission denied"),
+        ("verification", "REVOKE SELECT ON background_work FROM ledger_service", "permission"),
+        ("verification", "ALTER TABLE background_work RENAME state TO stand", "does not exist"),
+        ("verification", "DELETE FROM background_work", "No row was found"),
+        ("schedule", "ALTER TABLE accounts RENAME TO members", "does not exist"),
+    ],
+)
+def test_what_can_not_be_looked_at_is_a_fault_like_any_other(
+    well: str, check: str, statement: str, says: str
+) -> None:
+    change(well, statement)
+    one = found(well, check)
+    assert (one.state, says in one.found) == ("FAULT", True), one
+    assert one.why
+    assert one.advice
+
+
+def test_a_table_that_somebody_has_locked_does_not_stop_the_examination(well: str) -> None:
+    with contextlib.closing(psycopg2.connect(well)) as connection:
+        connection.cursor().execute("LOCK TABLE accounts, background_work")
+        states = {one.check: (one.state, one.found) for one in examine(with_lock_timeout(well))}
+    for check in ("verification", "schedule"):
+        assert states[check][0] == "FAULT"
+        assert "lock timeout" in states[check][1]
+
+
+def with_lock_timeout(url: str) -> str:
+    return with_options(url, "-c lock_timeout=50ms")
+
+
+@pytest.mark.parametrize("of", ["DATABASE {}", "ROLE app"])
+def test_a_database_that_is_only_for_reading_is_found(well: str, app: str, of: str) -> None:
+    of = of.format(make_url(well).database)
+    change(well, f"ALTER {of} SET default_transaction_read_only = on")
+    one = found(app, "server")
+    assert (one.state, "only for reading" in one.found) == ("FAULT", True)
+    assert "default_transaction_read_only = off" in one.advice
+
+
+@pytest.mark.parametrize(
+    ("prepare", "whose", "advice"),
+    [
+        (False, "(an analyst)", "pg_terminate_backend("),
+        (True, "the prepared transaction 'mine'", "ROLLBACK PREPARED 'mine'"),
+    ],
+)
+def test_a_transaction_that_was_forgotten_is_found(
+    well: str, monkeypatch: pytest.MonkeyPatch, prepare: bool, whose: str, advice: str
+) -> None:
+    monkeypatch.setattr(server, "_LONG_SECONDS", 0.0)
+    monkeypatch.setattr(
+        server, "_LONG_TRANSACTIONS",
+        server._LONG_TRANSACTIONS.replace("FROM pg_prepared_xacts", "FROM prepared"),
+    )  # fmt: skip
+    change(well, "CREATE TABLE prepared AS SELECT * FROM pg_prepared_xacts")
+    if prepare:
+        change(well, "INSERT INTO prepared (gid, prepared) VALUES ('mine', '2020-01-01')")
+    with contextlib.closing(psycopg2.connect(well, application_name="an analyst")) as connection:
+        connection.cursor().execute("SELECT 1")
+        one = found(well, "transactions")
+    assert (one.state, whose in one.found, advice in one.advice) == ("WARNING", True, True), one
+
+
+def test_a_user_who_can_get_more_rights_than_the_service_needs_is_found(
+    well: str, app: str
+) -> None:
+    one = found(well, "role")
+    assert (one.state, "is a superuser" in one.found) == ("WARNING", True)
+    assert found(app, "role").state == "OK"
+    change(well, "ALTER TABLE entries OWNER TO app")
+    one = found(app, "role")
+    assert (one.state, "the owner of what is recorded" in one.found) == ("WARNING", True)
+    change(well, "ALTER TABLE entries OWNER TO postgres")
 
 
 def test_a_standby_is_told_from_a_primary(well: str) -> None:
@@ -349,26 +450,26 @@ def test_files_of_tls_and_signing_keys_that_can_not_be_used_are_found(tmp_path: 
 # -- the command ---------------------------------------------------------------------------------
 
 
-def test_the_command_says_what_is_wrong_why_and_what_to_do(well: str, cli: Cli) -> None:
-    healthy = cli("doctor", "--database-url", well)
+def test_the_command_says_what_is_wrong_why_and_what_to_do(well: str, app: str, cli: Cli) -> None:
+    healthy = cli("doctor", "--database-url", app)
     assert healthy.code == 0, healthy.out
     assert "✓ all is well" in healthy.out
     change(well, "ALTER TABLE entries DISABLE TRIGGER append_only")
     walked(well, last_ended=1.0)
-    told = cli("doctor", "--database-url", well)
+    told = cli("doctor", "--database-url", app)
     assert told.code == 1
     for text in ("✗  triggers", "!  verification", "→ ALTER TABLE", "1 fault and 1 warning"):
         assert text in told.out
-    machine_readable = cli("doctor", "--database-url", well, "--json")
+    machine_readable = cli("doctor", "--database-url", app, "--json")
     assert (machine_readable.code, machine_readable.json["well"]) == (1, False)
     states = {one["check"]: one["state"] for one in machine_readable.json["checks"]}
     assert states.keys() == {*CHECKS, "disk"}
     assert (states["triggers"], states["verification"]) == ("FAULT", "WARNING")
 
 
-def test_warnings_alone_are_exit_code_0(well: str, cli: Cli) -> None:
+def test_warnings_alone_are_exit_code_0(well: str, app: str, cli: Cli) -> None:
     walked(well, last_ended=1.0)
-    result = cli("doctor", "--database-url", well)
+    result = cli("doctor", "--database-url", app)
     assert (result.code, "! 1 warning" in result.out) == (0, True)
 
 

@@ -74,7 +74,11 @@ def doctor(
         tls_key=tls_key,
     )
     with open_place(chosen, existing=True) as url:
-        found = [*examine(url, workers=chosen.workers), *examine_machine(chosen)]
+        embedded = chosen.database_url is None
+        found = [
+            *examine(url, workers=chosen.workers, embedded=embedded),
+            *examine_machine(chosen),
+        ]
     faults = sum(one.state == FAULT for one in found)
     if json:
         output.print_json({"well": not faults, "checks": [one._asdict() for one in found]})

@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from ledger.store.checkup import ledger, server
-from ledger.store.checkup.observation import FAULT, OK, Observation
+from ledger.store.checkup.observation import FAULT, Observation
 from ledger.store.database import DatabaseUnusable, open_database
 from ledger.store.tables import SERVICE_ROLE
 
 
 def examine(
-    url: str, *, workers: int = 1, clock: Callable[[], float] = time.time
+    url: str, *, workers: int = 1, embedded: bool = False, clock: Callable[[], float] = time.time
 ) -> Iterator[Observation]:
     """Everything about a database that a server of so many `workers` depends on.
 
-    `clock` is this machine's, in seconds since 1970.
+    An `embedded` one is served by its owner. `clock` is this machine's, in seconds since 1970.
     """
     try:
         plain = open_database(
@@ -32,24 +35,25 @@ def examine(
         return
     try:
         with plain.connect() as connection:
-            yield server.check_server(connection, plain.url)
-            yield server.check_clock(connection, clock)
-            yield server.check_connections(connection, workers)
-            yield server.check_upkeep(connection)
+            yield _look("server", server.check_server, connection, plain.url)
+            yield _look("clock", server.check_clock, connection, clock)
+            yield _look("connections", server.check_connections, connection, workers)
+            yield _look("upkeep", server.check_upkeep, connection)
+            yield _look("transactions", server.check_transactions, connection)
             migrated = ledger.exists(connection, "alembic_version")
             if migrated:
-                yield ledger.check_triggers(connection)
-                yield ledger.check_rights(connection)
-        yield server.check_pooler(plain)
+                yield _look("triggers", ledger.check_triggers, connection)
+                yield _look("rights", ledger.check_rights, connection)
+        yield _look("pooler", server.check_pooler, plain)
         if not migrated:
-            yield ledger.check_schema(plain)
+            yield _look("schema", ledger.check_schema, plain)
             return
     finally:
         plain.dispose()
-    yield from _examine_as_service(url)
+    yield from _examine_as_service(url, embedded)
 
 
-def _examine_as_service(url: str) -> Iterator[Observation]:
+def _examine_as_service(url: str, embedded: bool) -> Iterator[Observation]:
     try:
         service = open_database(
             url, pool_size=2, application_name="ledger-doctor", allow_unsafe=True
@@ -60,12 +64,27 @@ def _examine_as_service(url: str) -> Iterator[Observation]:
         return
     try:
         with service.connect() as connection:
-            yield Observation("role", OK, f"may act as {SERVICE_ROLE}")
-            yield ledger.check_schema(service)
-            yield server.check_durability(connection)
-            yield server.check_timeouts(connection)
+            yield _look("role", ledger.check_role, connection, embedded)
+            yield _look("schema", ledger.check_schema, service)
+            yield _look("durability", server.check_durability, connection)
+            yield _look("timeouts", server.check_timeouts, connection)
             if ledger.exists(connection, "background_work"):
-                yield ledger.check_verification(connection)
-                yield ledger.check_due(connection)
+                yield _look("verification", ledger.check_verification, connection)
+                yield _look("schedule", ledger.check_due, connection)
     finally:
         service.dispose()
+
+
+def _look(check: str, look: Callable[..., Observation], *arguments: Any) -> Observation:
+    """What a check finds; that it can not be made is a finding, too."""
+    try:
+        return look(*arguments)
+    except SQLAlchemyError as error:
+        said = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+        return Observation(
+            check,
+            FAULT,
+            f"can not be looked at: {said}",
+            "A server that does the same fails the same way.",
+            "Solve this, then look again.",
+        )

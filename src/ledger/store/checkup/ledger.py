@@ -45,6 +45,15 @@ def check_schema(database: sa.Engine) -> Observation:
         return Observation("schema", FAULT, str(error), why, "Run `ledger migrate` as its owner.")
     with database.connect() as connection:
         current = current_revision(connection)
+        missing = [table for table in RIGHTS if not exists(connection, table)]
+    if missing and current == head_revision():
+        return Observation(
+            "schema",
+            FAULT,
+            f"revision {current}, but {', '.join(missing)} is missing",
+            "Somebody has removed or renamed what the service needs: calls fail.",
+            "Find out what was done and undo it, or restore a backup; then run `ledger verify`.",
+        )
     later = "" if current == head_revision() else ", which is of a later version of this program"
     return Observation("schema", OK, f"revision {current}{later}")
 
@@ -82,6 +91,9 @@ def check_rights(connection: sa.Connection) -> Observation:
         )  # fmt: skip
     missing: list[str] = []
     excess: list[str] = []
+    query = "SELECT has_schema_privilege(%s, 'public', 'USAGE')"
+    if not connection.exec_driver_sql(query, (SERVICE_ROLE,)).scalar_one():
+        missing.append("USAGE on SCHEMA public")
     for table, rights in RIGHTS.items():
         if not exists(connection, table):
             continue
@@ -102,6 +114,26 @@ def check_rights(connection: sa.Connection) -> Observation:
     )
     advice = f"As the owner: GRANT what it lacks TO {SERVICE_ROLE}, REVOKE the rest."
     return Observation("rights", FAULT, f"{SERVICE_ROLE} {' and '.join(parts)}", why, advice)
+
+
+def check_role(connection: sa.Connection, embedded: bool) -> Observation:
+    """The service can not get more rights than those of its role."""
+    superuser, owner = connection.exec_driver_sql(
+        "SELECT rolsuper, coalesce(pg_has_role(oid, (SELECT relowner FROM pg_class"
+        " WHERE oid = to_regclass('public.entries')), 'USAGE'), false)"
+        " FROM pg_roles WHERE rolname = session_user"
+    ).one()
+    found = f"may act as {SERVICE_ROLE}"
+    if embedded or not (superuser or owner):
+        return Observation("role", OK, found)
+    return Observation(
+        "role",
+        WARNING,
+        f"{found}, but is {'a superuser' if superuser else 'the owner of what is recorded'}",
+        "Whoever breaks into the service could change what is recorded.",
+        "Have the service log in as a user of its own: CREATE ROLE app LOGIN;"
+        f" GRANT {SERVICE_ROLE} TO app.",
+    )
 
 
 def check_verification(connection: sa.Connection) -> Observation:

@@ -14,12 +14,29 @@ _SPARE_CONNECTIONS = 4
 _SKEW_WARNING_SECONDS, _SKEW_FAULT_SECONDS = 2.0, 60.0
 #: transactions that a table may be old before autovacuum has clearly failed; at 2^31 all stops
 _OLD_TRANSACTIONS = 1_000_000_000
+#: a transaction that is open for longer was probably forgotten
+_LONG_SECONDS = 600.0
+
+_LONG_TRANSACTIONS = """
+SELECT 'process ' || pid || ' (' || coalesce(nullif(application_name, ''), 'of no name') || ')',
+    extract(epoch FROM clock_timestamp() - xact_start)::float8 AS seconds,
+    format('SELECT pg_terminate_backend(%%s)', pid)
+FROM pg_stat_activity
+WHERE backend_type = 'client backend' AND xact_start IS NOT NULL
+UNION ALL
+SELECT 'the prepared transaction ' || quote_literal(gid),
+    extract(epoch FROM clock_timestamp() - prepared)::float8,
+    'ROLLBACK PREPARED ' || quote_literal(gid)
+FROM pg_prepared_xacts
+ORDER BY seconds DESC LIMIT 1
+"""
 
 
 def check_server(connection: sa.Connection, url: sa.URL) -> Observation:
     """It is the one that may be written to."""
-    version, standby, size = connection.exec_driver_sql(
+    version, standby, read_only, size = connection.exec_driver_sql(
         "SELECT current_setting('server_version'), pg_is_in_recovery(),"
+        " current_setting('transaction_read_only')::bool,"
         " pg_size_pretty(pg_database_size(current_database()))"
     ).one()
     place = where(url.set(drivername="postgresql"))
@@ -28,6 +45,13 @@ def check_server(connection: sa.Connection, url: sa.URL) -> Observation:
         why = "A standby can not be written to: every purchase would be refused."
         advice = "Name the primary, for instance with target_session_attrs=read-write in the URL."
         return Observation("server", FAULT, f"{found}, a standby", why, advice)
+    if read_only:
+        why = "Every purchase would be refused."
+        advice = (
+            "Set default_transaction_read_only = off, for the server, the database, the user, and"
+            " in the URL. Some providers set it when the disk is nearly full."
+        )
+        return Observation("server", FAULT, f"{found}, only for reading", why, advice)
     return Observation("server", OK, found)
 
 
@@ -95,6 +119,22 @@ def check_upkeep(connection: sa.Connection) -> Observation:
         "Accounts change with every purchase: their table grows without end, and after 2 billion"
         " transactions the server takes no more writes.",
         "Set autovacuum = on and track_counts = on; where it fell behind, run VACUUM.",
+    )
+
+
+def check_transactions(connection: sa.Connection) -> Observation:
+    """Nobody has forgotten a transaction. Those of others are seen by who may see them only."""
+    row = connection.exec_driver_sql(_LONG_TRANSACTIONS).first()
+    if row is None or row[1] < _LONG_SECONDS:
+        return Observation("transactions", OK, "none that can be seen is open for long")
+    whose, seconds, end = row
+    return Observation(
+        "transactions",
+        WARNING,
+        f"{whose} has had one open for {seconds / 3600:,.1f} hours",
+        "What was changed meanwhile can not be cleared up. If it has written something, streams of"
+        " events wait for it, and calls for the rows that it holds.",
+        f"Find out what it is for. If nobody needs it: {end}",
     )
 
 
