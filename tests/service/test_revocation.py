@@ -15,12 +15,13 @@ import psycopg2
 import pytest
 from google.protobuf import json_format
 
+from ledger.rpc import access
 from ledger.rpc.access import REFRESH_SECONDS
 from ledger.rpc.tokens import load_token_keys, rotated, save_token_keys
 from ledger.v1 import member_pb2
 from tests.conftest import RunningServer, running_server
 from tests.faults.processes import eventually
-from tests.service.client import Failure, GrpcClient, connect_status
+from tests.service.client import Failure, GrpcClient, JsonClient, connect_status
 from tests.service.credentials import (
     METHODS,
     ask,
@@ -190,3 +191,65 @@ def test_a_revocation_does_not_wait_for_the_questions_of_others(shop: Shop) -> N
         for each in waiting:
             each.cancel()
         other.rollback()
+
+
+@contextlib.contextmanager
+def keys_closed(url: str) -> Iterator[None]:
+    """The service can not read which keys there are, and everything else as before."""
+    with contextlib.closing(psycopg2.connect(url)) as owner:
+        owner.autocommit = True
+        owner.cursor().execute("REVOKE SELECT ON api_keys FROM ledger_service")
+        yield
+        owner.cursor().execute("GRANT SELECT ON api_keys TO ledger_service")
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys are looked at often, and believed for a moment only."""
+    monkeypatch.setattr(access, "REFRESH_SECONDS", 0.1)
+    monkeypatch.setattr(access, "BELIEVED_SECONDS", 3.0)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_nobody_is_an_administrator_where_the_keys_can_not_be_read(database_url: str) -> None:
+    """One may have been made meanwhile, which ends development mode."""
+    request = request_for(BALANCE, "own", "m-1")
+    with running_server(database_url) as server:
+
+        def refused() -> str:
+            return reasons(ask(server, "http", BALANCE, request, {}))
+
+        with contextlib.closing(GrpcClient(server.grpc_address)) as client:
+            open_program(client, program_id="own")
+        assert refused() == "OK"
+        with keys_closed(database_url), half_sent(server, "", bought(1)) as finish:
+            make_key(database_url, "admin")
+            eventually("it is refused", lambda: refused() == "STORAGE_UNAVAILABLE")
+            assert reasons(finish()) == "STORAGE_UNAVAILABLE"
+        eventually("the key is known", lambda: refused() == "CREDENTIAL_MISSING")
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_key_that_nobody_can_look_for_is_not_called_wrong(shop: Shop) -> None:
+    """A till whose key is wrong gives up, and one that is told to wait comes again."""
+    with keys_closed(shop.server.database_url):
+        fresh = make_key(shop.server.database_url, "till", ["own"])
+        assert shop.refused(bearer(fresh)) == "STORAGE_UNAVAILABLE"
+    eventually("it is recognised", lambda: shop.refused(bearer(fresh)) == "OK")
+
+
+@pytest.mark.usefixtures("impatient")
+def test_the_metrics_tell_of_a_database_that_is_away_for_long(shop: Shop) -> None:
+    auditor = make_key(shop.server.database_url, "auditor", name="prometheus")
+
+    def seen(credential: str) -> int:
+        client = JsonClient(shop.server.http_address, credential=credential)
+        with contextlib.closing(client):
+            return client.exchange("GET", "/metrics", None, {})[0]
+
+    assert seen(auditor) == 200
+    with keys_closed(shop.server.database_url):
+        eventually("it is refused", lambda: shop.refused(bearer(shop.key)) == "STORAGE_UNAVAILABLE")
+        assert seen(auditor) == 200
+        assert seen(shop.key) == 403
+        assert seen(make_key(shop.server.database_url, "auditor")) == 503

@@ -93,7 +93,7 @@ class Access:
         #: principals by the digest of their credential, the oldest first
         self._seen: dict[bytes, Principal] = {}
         self._believed_until = 0.0
-        self._looking: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[bool] | None = None
         self._refreshing: asyncio.Task[None] | None = None
         self._looked = 0.0
         self._one_at_a_time = asyncio.Lock()
@@ -116,14 +116,19 @@ class Access:
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
 
-    async def authenticate(self, authorization: str | None, certificate: bytes = b"") -> Principal:
+    async def authenticate(
+        self, authorization: str | None, certificate: bytes = b"", *, believing: bool = False
+    ) -> Principal:
         """Who sent this header or, without one, who has shown this client certificate (PEM).
 
         Raises CREDENTIAL_MISSING, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED, CREDENTIAL_REVOKED,
         CERTIFICATE_NOT_LISTED; STORAGE_UNAVAILABLE when the database has not been heard of for too
-        long.
+        long, unless it is for something that tells of just that: `believing` is to take the keys
+        for what they were, however long ago.
         """
         if self._development:
+            if not believing:
+                self._require_fresh()
             return DEVELOPER
         if certificate and self._terminals is not None:
             if not authorization:
@@ -133,14 +138,29 @@ class Access:
             raise CredentialMissing()
         if authorization[: len(_SCHEME)].lower() != _SCHEME:
             raise CredentialInvalid()
+        if not believing:
+            self._require_fresh()
         return await self._recognise(authorization[len(_SCHEME) :])
 
     def check(self, principal: Principal) -> None:
         """Whether somebody who was recognised some time ago still would be: asked when a request
         has been read, and for each message of a stream.
 
-        Raises CREDENTIAL_EXPIRED, CREDENTIAL_REVOKED, CREDENTIAL_MISSING, CERTIFICATE_NOT_LISTED.
+        Raises CREDENTIAL_EXPIRED, CREDENTIAL_REVOKED, CREDENTIAL_MISSING, CERTIFICATE_NOT_LISTED,
+        STORAGE_UNAVAILABLE.
         """
+        if principal.key_id or principal is DEVELOPER:
+            self._require_fresh()
+        self._require_good(principal)
+
+    def _require_fresh(self) -> None:
+        """Raises STORAGE_UNAVAILABLE when nobody knows any more which keys there are."""
+        if time.monotonic() > self._believed_until:
+            raise StorageUnavailable()
+
+    def _require_good(self, principal: Principal) -> None:
+        """Raises CREDENTIAL_EXPIRED, CREDENTIAL_REVOKED, CREDENTIAL_MISSING,
+        CERTIFICATE_NOT_LISTED."""
         if principal.expire_time <= time.time():
             ended = format_instant(int(principal.expire_time * SECOND))
             raise CredentialExpired(expire_time=ended)
@@ -168,6 +188,7 @@ class Access:
                 raise invalid("approver", "is a name while no credentials are configured")
             return
         try:
+            self._require_fresh()
             approver = await self._recognise(given)
             check_item(approver, "adjust_points", request)
         except (Unauthenticated, PermissionDenied):
@@ -186,8 +207,6 @@ class Access:
 
     async def _recognise(self, credential: str) -> Principal:
         """Whose credential it is. Raises as authenticate."""
-        if time.monotonic() > self._believed_until:
-            raise StorageUnavailable()
         if len(credential) > MAX_CREDENTIAL:
             raise CredentialInvalid()
         # The digest, so that what is kept for long is no secret.
@@ -197,10 +216,11 @@ class Access:
             return principal
         principal = self._read(credential)
         if principal is None:  # made a moment ago, perhaps
-            await self._look_again()
+            looked = await self._look_again()
             principal = self._read(credential)
         if principal is None:
-            raise CredentialInvalid()
+            # A till that is told that its key is wrong does not come again by itself.
+            raise CredentialInvalid() if looked else StorageUnavailable()
         if len(self._seen) >= MAX_SEEN:
             del self._seen[next(iter(self._seen))]
         self._seen[digest] = principal
@@ -240,19 +260,23 @@ class Access:
             expire_time=ends,
             quota_per_second=key.quota_per_second,
         )
-        self.check(principal)
+        self._require_good(principal)
         return principal
 
-    async def _look_again(self) -> None:
-        """Look at once, together with everybody else who wants that, but not too often."""
+    async def _look_again(self) -> bool:
+        """Look at once, together with everybody else who wants that, but not too often; whether
+        there was anything to see."""
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look_soon())
-        await asyncio.shield(self._looking)
+        return await asyncio.shield(self._looking)
 
-    async def _look_soon(self) -> None:
+    async def _look_soon(self) -> bool:
         await asyncio.sleep(max(0.0, self._looked + _IMPATIENT_SECONDS - time.monotonic()))
-        with contextlib.suppress(LedgerError):
+        try:
             await self._look()
+        except Exception:  # said by whoever looks again and again
+            return False
+        return True
 
     async def _refresh(self) -> None:
         """Look again and again."""
@@ -266,7 +290,7 @@ class Access:
                 log.exception("keys can not be looked at")
 
     async def _look(self) -> None:
-        """Learn what has changed. Raises STORAGE_UNAVAILABLE, OVERLOADED."""
+        """Learn what has changed. Raises STORAGE_UNAVAILABLE."""
         async with self._one_at_a_time:  # or else what was read first might be learnt last
             self._looked = began = time.monotonic()
             if self._tokens is not None and await asyncio.to_thread(self._tokens.look):

@@ -301,6 +301,8 @@ def _refusal(status: status_pb2.Status) -> Response:
 
 
 _TURN_AWAY = _refusal(TURNED_AWAY)
+#: HTTP's statuses for those who may not see /metrics
+_METRICS_REFUSALS: Mapping[int, int] = {code_pb2.UNAUTHENTICATED: 401, code_pb2.UNAVAILABLE: 503}
 
 
 class HttpServer:
@@ -373,9 +375,8 @@ class HttpServer:
             authorization = request.headers.get("authorization")
             await self._dispatcher.admit_to_metrics(authorization, _certificate_of(request.scope))
         except StatusError as error:
-            unknown = error.status.code == code_pb2.UNAUTHENTICATED
-            text = f"{error.status.message}\n"
-            return PlainTextResponse(text, status_code=401 if unknown else 403)
+            text, code = f"{error.status.message}\n", error.status.code
+            return PlainTextResponse(text, status_code=_METRICS_REFUSALS.get(code, 403))
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         try:
             shown = await self._exposition()
