@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import http.client
 import json
 import logging
 import time
@@ -262,6 +263,47 @@ def test_other_schemes_are_refused_and_the_scheme_may_be_written_in_any_way(
         assert failure.reason == "CREDENTIAL_INVALID"
     for scheme in ("bearer", "Bearer", "BEARER"):
         assert shop.asked(port, {"authorization": f"{scheme} {shop.shop}"}) is None
+
+
+@pytest.mark.parametrize("first", ["good", "bad"])
+def test_of_two_credentials_neither_counts(first: str, shop: Shop) -> None:
+    """Who is in between may have looked at the other one."""
+    said = [f"Bearer {shop.root}", "Bearer nonsense"]
+    said = said if first == "good" else said[::-1]
+    request = request_for(BALANCE, "own", "m-1").SerializeToString()
+    with shop.server.channel() as channel:
+        call: Any = channel.unary_unary("/ledger.v1.BalanceService/GetBalance")
+        with pytest.raises(grpc.RpcError) as caught:
+            call(request, timeout=5, metadata=[("authorization", each) for each in said])
+    error: Any = caught.value
+    assert error.code() is grpc.StatusCode.UNAUTHENTICATED
+    for method, path in (("POST", "/ledger.v1.BalanceService/GetBalance"), ("GET", "/metrics")):
+        assert sent(shop.server, method, path, [each.encode() for each in said]) == 401
+
+
+def test_headers_may_have_bytes_that_are_not_utf_8(shop: Shop) -> None:
+    path = "/ledger.v1.BalanceService/GetBalance"
+    good = f"Bearer {shop.shop}".encode()
+    assert sent(shop.server, "POST", path, [good], **{"x-cashier": b"Jos\xe9"}) == 200
+    assert sent(shop.server, "POST", path, [good + b"\xff"]) == 401
+
+
+def sent(
+    server: RunningServer, method: str, path: str, authorization: list[bytes], **headers: bytes
+) -> int:
+    """The status of the answer to a request with these headers, as they are."""
+    body = b'{"programId": "own", "memberId": "m-1"}'
+    connection = http.client.HTTPConnection(server.http_address, timeout=5)
+    with contextlib.closing(connection):
+        connection.putrequest(method, path)
+        for each in authorization:
+            connection.putheader("authorization", each)
+        for name, value in headers.items():
+            connection.putheader(name, value)
+        connection.putheader("content-type", "application/json")
+        connection.putheader("content-length", str(len(body)))
+        connection.endheaders(body)
+        return connection.getresponse().status
 
 
 @pytest.mark.parametrize("port", PORTS)

@@ -92,10 +92,9 @@ async def _turn_away(_: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Non
 
 
 def _authorization(metadata: Iterable[tuple[str, str | bytes]] | None) -> str | None:
-    for key, value in metadata or ():
-        if key == "authorization":
-            return value if isinstance(value, str) else None
-    return None
+    """What is said in the metadata; several are none that is known, as on the HTTP port."""
+    said = [str(value) for key, value in metadata or () if key == "authorization"]
+    return ", ".join(said) if said else None
 
 
 def _certificate(context: grpc.aio.ServicerContext[Any, Any]) -> bytes:

@@ -11,7 +11,15 @@ import contextlib
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import aclosing
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -143,14 +151,13 @@ class _Admission:
         self._dispatcher = dispatcher
         self._methods = {method.path: method for method in dispatcher.methods}
         self.admitted: ContextVar[Principal] = ContextVar("admitted")
-        #: of the client (PEM); empty: it has shown none
-        self.certificate: ContextVar[bytes] = ContextVar("certificate")
+        #: the Authorization and the certificate (PEM) that the client has shown, if any
+        self.shown: ContextVar[tuple[str | None, bytes]] = ContextVar("shown")
 
     async def on_start(self, context: RequestContext[Any, Any]) -> None:
         method = self._methods[f"/{context.method.service_name}/{context.method.name}"]
-        authorization = context.request_headers.get("authorization")
+        authorization, certificate = self.shown.get()
         try:
-            certificate = self.certificate.get()
             self.admitted.set(await self._dispatcher.admit(method, authorization, certificate))
         except StatusError as error:
             raise connect_error(error.status) from None
@@ -181,7 +188,9 @@ class _Application(ConnectASGIApplication[Dispatcher]):
         return "/"
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        self._admission.certificate.set(_certificate_of(scope))
+        if not all(value.isascii() for _, value in scope["headers"]):
+            scope = {**scope, "headers": [*_as_utf8(scope["headers"])]}
+        self._admission.shown.set((_authorization_of(scope), _certificate_of(scope)))
         method = self._methods.get(scope["path"])
         content_type = _content_type(scope)
         if method is None:
@@ -245,6 +254,18 @@ class _Application(ConnectASGIApplication[Dispatcher]):
         remaining = context.timeout_ms
         deadline = None if remaining is None else time.monotonic() + remaining / 1_000
         return Call(self._admission.admitted.get(), deadline)
+
+
+def _as_utf8(headers: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
+    """The headers, in whatever encoding they are, so that connectrpc can read them."""
+    return ((name, value.decode("latin-1").encode()) for name, value in headers)
+
+
+def _authorization_of(scope: Any) -> str | None:
+    """What is said in Authorization. Several are none that is known, whichever one of them is: who
+    is in between may have looked at another one."""
+    said = [value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization"]
+    return ", ".join(said) if said else None
 
 
 def _certificate_of(scope: Any) -> bytes:
@@ -372,8 +393,10 @@ class HttpServer:
 
     async def _metrics_page(self, request: Request) -> Response:
         try:
-            authorization = request.headers.get("authorization")
-            await self._dispatcher.admit_to_metrics(authorization, _certificate_of(request.scope))
+            scope = request.scope
+            await self._dispatcher.admit_to_metrics(
+                _authorization_of(scope), _certificate_of(scope)
+            )
         except StatusError as error:
             text, code = f"{error.status.message}\n", error.status.code
             return PlainTextResponse(text, status_code=_METRICS_REFUSALS.get(code, 403))
