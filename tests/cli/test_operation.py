@@ -5,21 +5,24 @@ from __future__ import annotations
 import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.request import urlopen
 
 import psycopg2
 import pytest
 
+from ledger import signals
 from ledger.store import embedded
+from ledger.store.migrate import MIGRATOR_LOCK
 from tests.cli.conftest import Cli, Result
-from tests.conftest import RunningServer
+from tests.conftest import RunningServer, make_directory
 
 
 @contextmanager
@@ -56,6 +59,69 @@ def test_a_server_serves_until_it_is_told_to_stop(database_url: str, cli: Cli) -
 
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=20) == 0
+
+
+@contextmanager
+def data_directory() -> Iterator[Path]:
+    """A place for an embedded database of its own, which nobody leaves running."""
+    path = make_directory()
+    try:
+        yield path / "data"
+    finally:
+        embedded.stop(path / "data")
+        shutil.rmtree(path)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_terminal_that_is_closed_ends_a_server_in_order_and_its_database_with_it(
+    workers: int,
+) -> None:
+    with data_directory() as path, serving("--data-dir", path, "--workers", workers) as (it, _):
+        it.send_signal(signal.SIGHUP)
+        assert it.wait(timeout=30) == 0
+        assert embedded.status(path).state == "STOPPED"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_server_that_is_stopped_while_it_starts_leaves_no_database_behind(
+    number: signal.Signals,
+) -> None:
+    with data_directory() as path:
+        database = embedded.start(path)
+        with closing(psycopg2.connect(database.url())) as busy:
+            cursor = busy.cursor()
+            cursor.execute("SELECT pg_advisory_lock(%s)", (MIGRATOR_LOCK,))
+            process = subprocess.Popen(
+                [sys.executable, "-m", "ledger", "serve", "--data-dir", str(path)]
+            )
+            wait_for_a_migrator(cursor)
+            assert not database.stop_if_last()
+            process.send_signal(number)
+            assert process.wait(timeout=30) == -number
+        assert embedded.status(path).state == "STOPPED"
+
+
+def wait_for_a_migrator(cursor: psycopg2.extensions.cursor) -> None:
+    """Return when somebody waits to migrate the database."""
+    deadline = time.monotonic() + 60
+    while True:
+        # Not within one transaction, which would see the same sessions all the time.
+        cursor.execute("COMMIT; SELECT 1 FROM pg_stat_activity WHERE application_name LIKE '%mig%'")
+        if cursor.fetchone():
+            return
+        assert time.monotonic() < deadline, "nobody migrates within 60 s"
+        time.sleep(0.05)
+
+
+async def test_what_nohup_ignores_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with signals.calling(lambda: None):
+            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+            assert signal.getsignal(signal.SIGTERM) != signal.SIG_DFL
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def eventually(command: Callable[[], Result], wanted: Callable[[Result], bool]) -> Result:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from ledger import config
 from ledger.cli.failure import NO_ANSWER, REFUSED, CommandFailed, usage
 from ledger.cli.output import note
+from ledger.signals import ending_in_order
 from ledger.store.database import DatabaseUnusable
 from ledger.store.migrate import MigrationRefused, SchemaBehind
 
@@ -44,6 +45,7 @@ def open_place(chosen: config.Settings, *, existing: bool = False) -> Iterator[s
                 reason="NO_LEDGER",
             )
         with (
+            ending_in_order(),  # or the database would go on without anybody who uses it
             embedded.start(chosen.data_dir, on_progress=note) as server,
             server.kept_running(note),
         ):

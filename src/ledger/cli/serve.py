@@ -283,7 +283,7 @@ def serve(
         ),
     ] = False,
 ) -> None:
-    """Run a server until it is told to stop (Ctrl-C or SIGTERM).
+    """Run a server until it is told to stop (Ctrl-C, SIGTERM or SIGHUP).
 
     Without a database address it runs an embedded PostgreSQL, whose data stays
     in --data-dir, and brings its schema up to date. A database given by URL

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import signal
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ import sqlalchemy as sa
 import structlog
 from prometheus_client import CollectorRegistry
 
+from ledger import signals
 from ledger.census import Census
 from ledger.engine import Engine, real_clock
 from ledger.exposition import Exposition
@@ -217,7 +217,7 @@ def run(
     on_ready: Callable[[Server], None] | None = None,
     sibling: Sibling | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, or, as a `sibling`, until its parent has ended.
+    """Serve until SIGTERM, SIGINT or SIGHUP, or, as a `sibling`, until its parent has ended.
 
     `on_ready` is called once both ports answer.
     """
@@ -250,13 +250,12 @@ async def _serve(
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_tell_failure)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    await server.start(on_orphaned=stop.set)
-    if on_ready is not None:
-        on_ready(server)
-    await stop.wait()
-    await server.stop()
+    with signals.calling(stop.set):
+        await server.start(on_orphaned=stop.set)
+        if on_ready is not None:
+            on_ready(server)
+        await stop.wait()
+        await server.stop()
 
 
 def _tell_failure(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

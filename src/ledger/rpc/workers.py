@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import errno
 import pickle
-import signal
 import socket
 import subprocess
 import time
@@ -21,6 +20,7 @@ from typing import Any
 import structlog
 from prometheus_client.core import Metric
 
+from ledger import signals
 from ledger.exposition import lasting, merged
 from ledger.rpc.link import Link
 
@@ -163,13 +163,11 @@ class Workers:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Until SIGTERM or SIGINT, and all workers have stopped. Raises WorkerFailed."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._stopping.set)
-        results = await asyncio.gather(
-            *(self._keep(worker) for worker in self._workers), return_exceptions=True
-        )
+        """Until SIGTERM, SIGINT or SIGHUP, and all workers have stopped. Raises WorkerFailed."""
+        with signals.calling(self._stopping.set):
+            results = await asyncio.gather(
+                *(self._keep(worker) for worker in self._workers), return_exceptions=True
+            )
         for result in results:
             if result is not None:
                 raise result
