@@ -54,6 +54,7 @@ from ledger.rpc.dispatch import (
     Method,
     StatusError,
 )
+from ledger.rpc.http_protocol import PatientProtocol
 from ledger.rpc.principals import Principal
 from ledger.rpc.status import to_status
 from ledger.rpc.web import SCRIPT_PATH, LoopbackNames, Script, cross_origin
@@ -371,7 +372,7 @@ class HttpServer:
             server_header=False,
             h11_max_incomplete_event_size=64 * 1024,
             timeout_graceful_shutdown=10,
-            http="auto" if tls is None else tls.http_protocol,
+            http=PatientProtocol if tls is None else tls.http_protocol,
             ssl_context_factory=None if tls is None else lambda _, __: tls.http_context(),
         )
         self._server = _Server(config)

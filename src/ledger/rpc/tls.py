@@ -11,12 +11,12 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import grpc
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ledger.metrics import Metrics
+from ledger.rpc.http_protocol import PatientProtocol
 from ledger.rpc.options import TlsOptions
 from ledger.rpc.renewed import Renewed, Renewing
 from ledger.rpc.terminals import Terminals
@@ -70,9 +70,9 @@ class Tls:
         )
 
     @property
-    def http_protocol(self) -> type[asyncio.Protocol] | Literal["auto"]:
+    def http_protocol(self) -> type[PatientProtocol]:
         """What speaks HTTP on it."""
-        return "auto" if self.terminals is None else CertifiedProtocol
+        return PatientProtocol if self.terminals is None else CertifiedProtocol
 
     def http_context(self) -> ssl.SSLContext:
         """What the HTTP port is opened with: each new connection begins with the latest files."""
@@ -96,7 +96,7 @@ class _LatestContext(ssl.SSLContext):
         return self.latest().wrap_bio(*arguments, **named)
 
 
-class CertifiedProtocol(H11Protocol):
+class CertifiedProtocol(PatientProtocol):
     """HTTP by connections whose client may have shown a certificate: the application finds it in
     the scope, as the TLS extension of ASGI has it, which uvicorn does not fill in."""
 
