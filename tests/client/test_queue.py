@@ -240,6 +240,14 @@ def test_receipt_numbers_are_never_given_twice(queue_path: Path, tmp_path: Path)
     assert len(set(numbers)) == 9
 
 
+def test_a_copy_of_the_file_gives_other_receipt_numbers(queue_path: Path, tmp_path: Path) -> None:
+    OfflineQueue(queue_path, PROGRAM).close()
+    copy = tmp_path / "of-another-till.queue"
+    copy.write_bytes(queue_path.read_bytes())  # or a backup that is restored
+    with OfflineQueue(queue_path, PROGRAM) as first, OfflineQueue(copy, PROGRAM) as second:
+        assert first.next_number() != second.next_number()
+
+
 # -- crashes and several processes ---------------------------------------------------------------
 
 #: adds purchases of one member and says of each, once it is queued, that it is

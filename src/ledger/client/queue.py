@@ -52,8 +52,8 @@ from ledger.v1 import points_pb2, redemption_pb2
 #: what a batch may hold; the ledger takes a message of 1 MiB
 MAX_ITEMS: Final = 1_000
 MAX_BATCH_BYTES: Final = 900 * 1024
-#: unlike uuids, numbers are read aloud and typed: 30 bits tell two tills' files apart
-_FILE_ID_ALPHABET: Final = "abcdefghjkmnpqrstuvwxyz23456789"
+#: unlike uuids, numbers are read aloud and typed: 30 bits tell one opening from the next
+_SERIES_ALPHABET: Final = "abcdefghjkmnpqrstuvwxyz23456789"
 _MAX_ID: Final = 128
 
 _COLUMNS: Final = "member_id, request_id, request, checksum, points, promised, create_time"
@@ -107,6 +107,8 @@ class OfflineQueue:
         self.program_id = program_id
         self.allowance = allowance or Allowance()
         self._clock = clock
+        # Not of the file: of that there may be copies, restored from a backup or on other tills.
+        self._series = "".join(secrets.choice(_SERIES_ALPHABET) for _ in range(6))
         self._lock = threading.RLock()
         self._connection = queue_file.open_file(path)
         self._connection.row_factory = sqlite3.Row
@@ -320,12 +322,12 @@ class OfflineQueue:
             raise queue_file.damaged(self.path, f"what it knows of {name} is unreadable") from None
 
     def next_number(self) -> str:
-        """A number that this queue has not given before, such as `k3fmx2-17`. Other queues, also a
-        later one in the same place, give others."""
+        """A number that no queue has given before, such as `k3fmx2-17`: neither this one, nor a
+        copy of its file, nor a later one in the same place."""
         with self._transaction() as execute:
             number = (self.recall("numbers") or 0) + 1
             execute("INSERT OR REPLACE INTO facts VALUES ('numbers', ?)", (json.dumps(number),))
-            return f"{self.recall('file_id')}-{number}"
+            return f"{self._series}-{number}"
 
     def salvage(self, damaged: Path) -> Salvage:
         """Take over what can still be read of a damaged queue's file, which is not changed.
@@ -377,7 +379,6 @@ class OfflineQueue:
         owner = self.recall("program_id")
         if owner is None:
             self.remember("program_id", program_id)
-            self.remember("file_id", "".join(secrets.choice(_FILE_ID_ALPHABET) for _ in range(6)))
         elif owner != program_id:
             raise _of_another_program(self.path, owner)
 
