@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 import sqlite3
@@ -418,69 +419,6 @@ def filled(path: Path, count: int = 60) -> dict[str, bytes]:
         return {item.request_id: queue.message(item.item_id).SerializeToString() for item in items}
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_a_damaged_file_is_kept_and_what_is_readable_of_it_goes_on(
-    seed: int, queue_path: Path, tmp_path: Path
-) -> None:
-    chance = random.Random(seed)
-    requests = filled(queue_path)
-    damaged = bytearray(queue_path.read_bytes())
-    begin = chance.randrange(0, len(damaged))
-    for place in range(begin, min(len(damaged), begin + chance.choice([1, 40, 600]))):
-        damaged[place] ^= chance.randrange(1, 256)
-    queue_path.write_bytes(damaged)
-
-    try:
-        with OfflineQueue(queue_path, PROGRAM) as queue:
-            # What SQLite does not notice, the checksums do.
-            sent = {
-                item.request_id: queue.message(item.item_id).SerializeToString()
-                for item in queue.next_batch()
-            }
-        assert sent.items() <= requests.items()
-        return
-    except (QueueDamaged, QueueForeign, QueueTooNew) as error:
-        print(error)
-    assert queue_path.read_bytes() == damaged
-
-    aside = set_aside(queue_path)
-    with OfflineQueue(queue_path, PROGRAM) as queue:
-        salvage = queue.salvage(aside)
-        again = queue.salvage(aside)
-        kept = {
-            item.request_id: queue.message(item.item_id).SerializeToString()
-            for item in queue.waiting()
-        }
-
-    assert kept.items() <= requests.items()
-    assert len(kept) == salvage.recovered
-    assert (again.recovered, again.known) == (0, salvage.recovered)
-    assert aside.read_bytes() == damaged
-    assert {path.name for path in tmp_path.iterdir()} == {aside.name, queue_path.name}
-
-
-def test_most_of_a_file_with_one_bad_page_is_salvaged(queue_path: Path) -> None:
-    requests = filled(queue_path, 200)
-    damaged = bytearray(queue_path.read_bytes())
-    # 13 begins a leaf page of a table; facts and counters have none of the receipts.
-    page = next(
-        number
-        for number in range(1, len(damaged) // 4096)
-        if damaged[number * 4096] == 13 and b"r-100" in damaged[number * 4096 :][:4096]
-    )
-    damaged[page * 4096 : page * 4096 + 8] = b"\0" * 8
-    queue_path.write_bytes(damaged)
-    with pytest.raises(QueueDamaged, match="Set it aside"):
-        OfflineQueue(queue_path, PROGRAM)
-
-    aside = set_aside(queue_path)
-    with OfflineQueue(queue_path, PROGRAM) as queue:
-        salvage = queue.salvage(aside)
-
-    assert salvage.recovered > 150
-    assert salvage.recovered + salvage.lost == len(requests)
-
-
 def test_an_item_whose_bytes_have_changed_is_parked_and_holds_up_nobody(
     queue: OfflineQueue,
 ) -> None:
@@ -493,6 +431,110 @@ def test_an_item_whose_bytes_have_changed_is_parked_and_holds_up_nobody(
     assert (parked.item_id, parked.state) == (bad.item_id, "parked")
     assert parked.error is not None
     assert parked.error.reason == "ITEM_DAMAGED"
+
+
+def test_a_redemption_whose_promise_has_changed_is_parked_and_not_given_back(
+    queue: OfflineQueue,
+) -> None:
+    queue.add(redemption(1, "m-1", 50), points=50)
+    queue._connection.execute("UPDATE items SET promised = 0")
+
+    assert queue.next_batch() == []
+    assert [item.kind for item in queue.answered()] == ["damaged"]
+
+
+@pytest.mark.parametrize(
+    "change", ["answer = x'0a'", "outcome = 'recoded'", "answer_checksum = x''", "answer = 'x'"]
+)
+def test_an_answer_that_is_damaged_is_asked_for_again(change: str, queue_path: Path) -> None:
+    with OfflineQueue(queue_path, PROGRAM) as queue:
+        queue.settle([queue.add(purchase(1))], [OK])
+        queue._connection.execute(f"UPDATE items SET {change}")
+        assert ids(queue) == []
+    with OfflineQueue(queue_path, PROGRAM) as queue:
+        assert [item.request_id for item in queue.next_batch()] == ["q-1"]
+
+
+def test_a_fact_that_is_damaged_is_not_known(queue_path: Path) -> None:
+    with OfflineQueue(queue_path, PROGRAM) as queue:
+        queue.remember("reward_points", {"mug": 900})
+        queue._connection.execute("UPDATE facts SET value = replace(value, '900', '100')")
+        assert queue.recall("reward_points") is None
+        queue.remember("reward_points", {"mug": 900})
+        queue._connection.execute("UPDATE facts SET value = replace(value, 'bean', 'bear')")
+    with pytest.raises(QueueDamaged, match="program_id"):
+        OfflineQueue(queue_path, PROGRAM)
+    with pytest.raises(QueueDamaged, match="program_id"):
+        OfflineQueue.program_of(queue_path)
+
+
+def test_columns_whose_names_are_damaged_are_noticed_at_once(queue_path: Path) -> None:
+    filled(queue_path, 1)
+    data = queue_path.read_bytes()
+    queue_path.write_bytes(data.replace(b"    points INTEGER", b"    poists INTEGER"))
+
+    with pytest.raises(QueueDamaged, match="points"):
+        OfflineQueue(queue_path, PROGRAM)
+
+
+def test_a_file_of_the_first_version_is_brought_up_to_this_one(queue_path: Path) -> None:
+    with OfflineQueue(queue_path, PROGRAM) as queue:
+        queue.remember("reward_points", {"mug": 900})
+        queue.settle([queue.add(purchase(1))], [OK])
+        queue.add(redemption(2, "m-1", 5), points=5, promised=False)
+        queue.add(purchase(3))
+        before = queue.waiting(), queue.answered()
+        execute = queue._connection.execute
+        for row in execute("SELECT item_id, request FROM items").fetchall():
+            first = hashlib.sha256(row["request"]).digest()
+            execute("UPDATE items SET checksum = ? WHERE item_id = ?", (first, row["item_id"]))
+        execute("UPDATE items SET checksum = x'00' WHERE request_id = 'q-3'")
+        execute("ALTER TABLE facts DROP COLUMN checksum")
+        execute("ALTER TABLE items DROP COLUMN answer_checksum")
+        execute("PRAGMA user_version = 1")
+
+    for _ in range(2):
+        with OfflineQueue(queue_path, PROGRAM) as queue:
+            damaged = queue.waiting()[-1]
+            assert (queue.waiting()[:-1], queue.answered()) == (before[0][:-1], before[1])
+            assert (damaged.request_id, damaged.kind) == ("q-3", "damaged")
+            assert queue.recall("reward_points") == {"mug": 900}
+
+
+def test_a_file_that_is_moved_away_takes_no_more_writes(queue: OfflineQueue) -> None:
+    queue.add(purchase(1))
+    queue.path.rename(queue.path.with_name("elsewhere"))
+
+    with pytest.raises(QueueUnusable, match=r"not queued.*moved or replaced"):
+        queue.add(purchase(2))
+
+
+_FORKED = """
+import os, sys
+from pathlib import Path
+from ledger.client import OfflineQueue, QueueUnusable
+from tests.client.test_queue import purchase
+queue = OfflineQueue(Path(sys.argv[1]), "bean-street")
+if os.fork():
+    os.wait()
+    queue.add(purchase(2))
+else:
+    try:
+        queue.add(purchase(1))
+    except QueueUnusable as error:
+        print(error, flush=True)
+    os._exit(0)
+"""
+
+
+def test_a_queue_is_not_used_across_a_fork(queue_path: Path) -> None:
+    said = subprocess.run(
+        [sys.executable, "-c", _FORKED, str(queue_path)], capture_output=True, text=True
+    )
+
+    assert "opened before a fork" in said.stdout, said.stderr
+    with OfflineQueue(queue_path, PROGRAM) as queue:
+        assert ids(queue) == ["q-2"]
 
 
 def test_setting_aside_overwrites_nothing(queue_path: Path) -> None:

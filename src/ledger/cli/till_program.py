@@ -25,7 +25,7 @@ from ledger.client import (
     QueueError,
     QueueForeign,
     Till,
-    set_aside,
+    replace_damaged,
 )
 
 
@@ -109,14 +109,14 @@ def _queue(setup: Setup, program_id: str) -> OfflineQueue:
     except (QueueDamaged, QueueForeign):
         if not setup.set_aside:
             raise
-    aside = set_aside(path)
-    queue = OfflineQueue(path, program_id, allowance=setup.allowance)
-    salvage = queue.salvage(aside)
-    note(
-        f"{path} is set aside as {aside}. {salvage.recovered} writes of it are taken over, "
-        f"{salvage.lost} can not be read any more."
-    )
-    return queue
+    replaced = replace_damaged(path, program_id)
+    if replaced is not None:
+        aside, salvage = replaced
+        note(
+            f"{path} is set aside as {aside}. {salvage.recovered} writes of it are taken over, "
+            f"{salvage.lost} can not be read any more."
+        )
+    return OfflineQueue(path, program_id, allowance=setup.allowance)
 
 
 def _screen(till: Till) -> ScreenFace:

@@ -23,7 +23,7 @@ from ledger.client.errors import (
 )
 from ledger.client.items import Item
 from ledger.client.ledger_client import LedgerClient
-from ledger.client.queue import Allowance, AllowanceExceeded, OfflineQueue, Salvage
+from ledger.client.queue import Allowance, AllowanceExceeded, OfflineQueue
 from ledger.client.queue_file import (
     QueueBusy,
     QueueDamaged,
@@ -50,6 +50,7 @@ from ledger.client.results import (
     Reward,
     Tier,
 )
+from ledger.client.salvaging import Salvage, replace_damaged, salvage
 from ledger.client.till import Event, Till
 from ledger.client.values import Money
 
@@ -94,5 +95,7 @@ __all__ = [
     "ServerFailed",
     "Tier",
     "Till",
+    "replace_damaged",
+    "salvage",
     "set_aside",
 ]

@@ -5,10 +5,9 @@ Imports the messages and the standard library only.
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from google.protobuf.message import DecodeError
@@ -21,6 +20,7 @@ from ledger.client.errors import (
     Refused,
     error_of,
 )
+from ledger.client.queue_file import seal
 from ledger.client.results import Receipt
 from ledger.client.values import Money, as_datetime, as_money
 from ledger.core.instants import to_datetime
@@ -81,20 +81,16 @@ class Item:
     error: LedgerError | None
 
 
-def checksum(request: bytes) -> bytes:
-    """By which a request is known to be what was written."""
-    return hashlib.sha256(request).digest()
-
-
 def write_of(item: points_pb2.BatchWriteItem) -> Any:
     """The request that an item of a batch holds."""
     return getattr(item, item.WhichOneof("write") or "")
 
 
 def message_of(row: sqlite3.Row) -> points_pb2.BatchWriteItem | None:
-    """The item of a batch that a row holds; None when it is not what was written."""
+    """The item of a batch that a row holds; None when the row is not what was written."""
     request = row["request"]
-    if not isinstance(request, bytes) or checksum(request) != row["checksum"]:
+    parts = request, row["points"], row["promised"], row["create_time"]
+    if not isinstance(request, bytes) or seal(*parts) != row["checksum"]:
         return None
     try:
         message = points_pb2.BatchWriteItem.FromString(request)
@@ -103,19 +99,31 @@ def message_of(row: sqlite3.Row) -> points_pb2.BatchWriteItem | None:
     return message if message.WhichOneof("write") in KINDS else None
 
 
+def answer_of(row: sqlite3.Row) -> points_pb2.BatchWriteResult | None:
+    """What the ledger answered; None when it has not, or the row is not what was written."""
+    outcome, answer = row["outcome"], row["answer"]
+    if outcome is None or seal(outcome, answer) != row["answer_checksum"]:
+        return None
+    return points_pb2.BatchWriteResult.FromString(answer)
+
+
 def item_of(row: sqlite3.Row) -> Item:
     """The item of a row. One that is damaged is parked, with what is known of it."""
-    message = message_of(row)
-    state = row["outcome"] or WAITING
+    message, answer = message_of(row), answer_of(row)
+    state = WAITING
     receipt: Receipt | None = None
     error: LedgerError | None = None
+    create_time = datetime.fromtimestamp(0, UTC)
     if message is None:
         state, error = PARKED, _DAMAGED
         message = points_pb2.BatchWriteItem(
             record_purchase={"member_id": row["member_id"], "request_id": row["request_id"]}
         )
-    elif state != WAITING:
-        receipt, error = _answer(row["answer"])
+    else:
+        create_time = to_datetime(row["create_time"])
+        if answer is not None:
+            state = row["outcome"]
+            receipt, error = _told(answer)
     write = write_of(message)
     return Item(
         item_id=row["item_id"],
@@ -125,13 +133,13 @@ def item_of(row: sqlite3.Row) -> Item:
         purchase_id=getattr(write, "purchase_id", ""),
         reward_id=getattr(write, "reward_id", ""),
         amount=_present(write, "amount", as_money),
-        points=row["points"],
+        points=row["points"] if isinstance(row["points"], int) else 0,
         effective_time=_present(write, "effective_time", as_datetime),
-        create_time=to_datetime(row["create_time"]),
+        create_time=create_time,
         state=state,
         promised=bool(row["promised"]),
-        tries=row["tries"],
-        trouble=row["trouble"],
+        tries=row["tries"] if isinstance(row["tries"], int) else 0,
+        trouble=row["trouble"] if isinstance(row["trouble"], str) else "",
         receipt=receipt,
         error=error,
     )
@@ -158,12 +166,11 @@ def answered(item: Item, result: points_pb2.BatchWriteResult) -> Item:
     """The item as it is after this answer, where the file has it no more: somebody else has
     settled and acknowledged it."""
     state, _ = state_after(result)
-    receipt, error = _answer(result.SerializeToString())
+    receipt, error = _told(result)
     return replace(item, state=state, receipt=receipt, error=error)
 
 
-def _answer(data: bytes | None) -> tuple[Receipt | None, LedgerError | None]:
-    result = points_pb2.BatchWriteResult.FromString(data or b"")
+def _told(result: points_pb2.BatchWriteResult) -> tuple[Receipt | None, LedgerError | None]:
     if result.WhichOneof("outcome") == "receipt":
         return Receipt.of(result.receipt), None
     return None, error_of(result.error)

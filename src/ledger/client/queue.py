@@ -15,10 +15,9 @@ Imports SQLite (the standard library's), the messages and the other modules of t
 from __future__ import annotations
 
 import hashlib
-import json
+import os
 import secrets
 import sqlite3
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -34,17 +33,26 @@ from ledger.client import queue_file
 from ledger.client.errors import AlreadyExists, LedgerError
 from ledger.client.items import (
     KINDS,
+    PARKED,
     RECORDED,
     WAITING,
     Item,
+    answer_of,
     answered,
-    checksum,
     item_of,
     message_of,
     state_after,
     write_of,
 )
-from ledger.client.queue_file import QueueError, QueueForeign, guarded
+from ledger.client.queue_file import (
+    QueueDamaged,
+    QueueError,
+    QueueUnusable,
+    guarded,
+    read_fact,
+    seal,
+    write_fact,
+)
 from ledger.client.values import malformed
 from ledger.core.instants import to_instant
 from ledger.v1 import points_pb2, redemption_pb2
@@ -55,8 +63,6 @@ MAX_BATCH_BYTES: Final = 900 * 1024
 #: unlike uuids, numbers are read aloud and typed: 30 bits tell one opening from the next
 _SERIES_ALPHABET: Final = "abcdefghjkmnpqrstuvwxyz23456789"
 _MAX_ID: Final = 128
-
-_COLUMNS: Final = "member_id, request_id, request, checksum, points, promised, create_time"
 
 #: what can be queued: the field of a batch's item by the class of its request
 _WRITES: Final = {
@@ -79,18 +85,6 @@ class AllowanceExceeded(LedgerError):
     """The redemption is more than may be given without the ledger. It is not queued."""
 
 
-@dataclass(frozen=True, slots=True)
-class Salvage:
-    """What came of reading a damaged file."""
-
-    #: taken over, and waiting now
-    recovered: int
-    #: were in the queue already
-    known: int
-    #: can not be read any more
-    lost: int
-
-
 class OfflineQueue:
     """The queue of a till, in a file. Every method may raise QueueError; close it when done."""
 
@@ -110,11 +104,13 @@ class OfflineQueue:
         # Not of the file: of that there may be copies, restored from a backup or on other tills.
         self._series = "".join(secrets.choice(_SERIES_ALPHABET) for _ in range(6))
         self._lock = threading.RLock()
+        self._process = os.getpid()
         self._connection = queue_file.open_file(path)
         self._connection.row_factory = sqlite3.Row
         try:
             with self._transaction():
                 self._claim(program_id)
+                self._ask_again_what_is_unreadable()
         except BaseException:
             self._connection.close()
             raise
@@ -123,8 +119,7 @@ class OfflineQueue:
     def program_of(path: Path) -> str:
         """The program that the queue in a file belongs to; empty where none is known yet."""
         with guarded(path), closing(queue_file.open_file(path)) as connection:
-            row = connection.execute("SELECT value FROM facts WHERE name = 'program_id'").fetchone()
-        return "" if row is None else str(json.loads(row[0]))
+            return read_fact(connection, path, "program_id") or ""
 
     def close(self) -> None:
         """Close the file."""
@@ -170,7 +165,7 @@ class OfflineQueue:
                 (write.member_id, write.request_id),
             ).fetchone()
             if known is not None:
-                if known["checksum"] != checksum(data):
+                if known["request"] != data:
                     raise _reused(write.request_id)
                 return item_of(known)
             if promised and points:
@@ -180,11 +175,11 @@ class OfflineQueue:
 
     def promise(self, item_id: int) -> Item:
         """The item, which somebody has been told of from now on. Raises AllowanceExceeded."""
-        with self._transaction() as execute:
+        with self._transaction():
             item = self._item(item_id)
             if item.state == WAITING and not item.promised:
                 self._allow(item.member_id, item.points)
-                execute("UPDATE items SET promised = 1 WHERE item_id = ?", (item_id,))
+                self._mark_promised(item_id)
             return self._item(item_id)
 
     def next_batch(self, without: Sequence[str] = (), member_id: str = "") -> list[Item]:
@@ -251,12 +246,9 @@ class OfflineQueue:
                         (str(error), item.item_id),
                     )
                     continue
-                execute(
-                    "UPDATE items SET outcome = ?, answer = ?, trouble = '' WHERE item_id = ?",
-                    (state, result.SerializeToString(), item.item_id),
-                )
+                self._mark_answered(item.item_id, state, result.SerializeToString())
                 if item.item_id == telling:
-                    execute("UPDATE items SET promised = 1 WHERE item_id = ?", (telling,))
+                    self._mark_promised(telling)
                 elif state == RECORDED and not item.promised:
                     self._undo(item, result.receipt.redemption.redemption_id)
             return [
@@ -307,56 +299,51 @@ class OfflineQueue:
 
     def remember(self, name: str, value: Any) -> None:
         """Keep a fact (anything that JSON can say) with the queue."""
-        with self._transaction() as execute:
-            execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, json.dumps(value)))
+        with self._transaction():
+            write_fact(self._connection, name, value)
 
     def recall(self, name: str) -> Any:
-        """A fact that was kept; None when there is none."""
+        """A fact that was kept; None when there is none that can be read."""
         with self._guard():
-            row = self._connection.execute(
-                "SELECT value FROM facts WHERE name = ?", (name,)
-            ).fetchone()
-        try:
-            return None if row is None else json.loads(row["value"])
-        except ValueError:
-            raise queue_file.damaged(self.path, f"what it knows of {name} is unreadable") from None
+            try:
+                return read_fact(self._connection, self.path, name)
+            except QueueDamaged:
+                return None
 
     def next_number(self) -> str:
         """A number that no queue has given before, such as `k3fmx2-17`: neither this one, nor a
         copy of its file, nor a later one in the same place."""
-        with self._transaction() as execute:
+        with self._transaction():
             number = (self.recall("numbers") or 0) + 1
-            execute("INSERT OR REPLACE INTO facts VALUES ('numbers', ?)", (json.dumps(number),))
+            self.remember("numbers", number)
             return f"{self._series}-{number}"
 
-    def salvage(self, damaged: Path) -> Salvage:
-        """Take over what can still be read of a damaged queue's file, which is not changed.
-
-        What has been recorded meanwhile is answered with its first receipt: nothing is doubled.
-        """
-        recovered = known = lost = 0
-        with tempfile.TemporaryDirectory() as directory, guarded(damaged):
-            copy = queue_file.copied(damaged, Path(directory))
-            columns = "request, checksum, points, promised, outcome"
-            for row in queue_file.readable_rows(copy, columns):
-                message = None if row is None else message_of(row)
-                if row is None or message is None:
-                    lost += 1
-                elif row["outcome"] is not None:
-                    continue
-                elif write_of(message).program_id != self.program_id:
-                    raise _of_another_program(damaged, write_of(message).program_id)
-                elif self._take_over(message, row):
-                    recovered += 1
-                else:
-                    known += 1
-        return Salvage(recovered, known, lost)
+    def take_over(self, row: sqlite3.Row) -> bool:
+        """Put the item of another queue's row behind all others, answered or not; False where it is
+        in this queue already. The row is sound, as `message_of` tells, and of this program."""
+        message = message_of(row)
+        assert message is not None
+        write = write_of(message)
+        with self._transaction() as execute:
+            known = execute(
+                "SELECT 1 FROM items WHERE member_id = ? AND request_id = ?",
+                (write.member_id, write.request_id),
+            ).fetchone()
+            if known is None:
+                item_id = self._insert(message, row["request"], row["points"], row["promised"])
+                if answer_of(row) is not None:
+                    self._mark_answered(item_id, row["outcome"], row["answer"])
+            return known is None
 
     # -- inside ---------------------------------------------------------------------------------
 
     @contextmanager
     def _guard(self) -> Iterator[None]:
         with self._lock, guarded(self.path):
+            if os.getpid() != self._process:
+                raise QueueUnusable(
+                    self.path, f"{self.path} was opened before a fork: open it in this process, too"
+                )
             yield
 
     @contextmanager
@@ -376,11 +363,11 @@ class OfflineQueue:
                 raise
 
     def _claim(self, program_id: str) -> None:
-        owner = self.recall("program_id")
+        owner = read_fact(self._connection, self.path, "program_id")
         if owner is None:
             self.remember("program_id", program_id)
         elif owner != program_id:
-            raise _of_another_program(self.path, owner)
+            raise queue_file.of_another_program(self.path, owner)
 
     def _allow(self, member_id: str, points: int) -> None:
         row = self._connection.execute(
@@ -410,20 +397,28 @@ class OfflineQueue:
         self, item: points_pb2.BatchWriteItem, data: bytes, points: int, promised: bool
     ) -> int:
         write = write_of(item)
+        parts = data, points, int(promised), to_instant(self._clock())
         cursor = self._connection.execute(
-            f"INSERT INTO items ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (
-                write.member_id,
-                write.request_id,
-                data,
-                checksum(data),
-                points,
-                promised,
-                to_instant(self._clock()),
-            ),
+            "INSERT INTO items (request, points, promised, create_time, checksum, member_id,"
+            " request_id) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (*parts, seal(*parts), write.member_id, write.request_id),
         )
         assert cursor.lastrowid is not None
         return cursor.lastrowid
+
+    def _mark_promised(self, item_id: int) -> None:
+        row = self._row(item_id)
+        checksum = seal(row["request"], row["points"], 1, row["create_time"])
+        self._connection.execute(
+            "UPDATE items SET promised = 1, checksum = ? WHERE item_id = ?", (checksum, item_id)
+        )
+
+    def _mark_answered(self, item_id: int, outcome: str, answer: bytes) -> None:
+        self._connection.execute(
+            "UPDATE items SET outcome = ?, answer = ?, answer_checksum = ?, trouble = ''"
+            " WHERE item_id = ?",
+            (outcome, answer, seal(outcome, answer), item_id),
+        )
 
     def _undo(self, item: Item, redemption_id: str) -> None:
         """Queue the reversal of a redemption, under a request id that follows from its own."""
@@ -440,20 +435,17 @@ class OfflineQueue:
 
     def _park_damaged(self, item_ids: Sequence[int]) -> None:
         for item_id in item_ids:
-            self._connection.execute(
-                "UPDATE items SET outcome = 'parked', answer = x'' WHERE item_id = ?", (item_id,)
-            )
+            self._mark_answered(item_id, PARKED, b"")
 
-    def _take_over(self, message: points_pb2.BatchWriteItem, row: sqlite3.Row) -> bool:
-        write = write_of(message)
-        with self._transaction() as execute:
-            known = execute(
-                "SELECT 1 FROM items WHERE member_id = ? AND request_id = ?",
-                (write.member_id, write.request_id),
-            ).fetchone()
-            if known is None:
-                self._insert(message, row["request"], row["points"], bool(row["promised"]))
-            return known is None
+    def _ask_again_what_is_unreadable(self) -> None:
+        """Let items wait again whose answer the file has damaged: it is the same once more."""
+        for row in self._connection.execute("SELECT * FROM items WHERE outcome IS NOT NULL"):
+            if answer_of(row) is None:
+                self._connection.execute(
+                    "UPDATE items SET outcome = NULL, answer = NULL, answer_checksum = NULL"
+                    " WHERE item_id = ?",
+                    (row["item_id"],),
+                )
 
     def _items(self, condition: str) -> list[Item]:
         with self._guard():
@@ -497,10 +489,4 @@ def _reused(request_id: str) -> AlreadyExists:
         code="ALREADY_EXISTS",
         reason="REQUEST_ID_REUSED",
         metadata={"request_id": request_id},
-    )
-
-
-def _of_another_program(path: Path, program_id: str) -> QueueForeign:
-    return QueueForeign(
-        path, f"{path} belongs to program {program_id}, and is left as it is: name another file"
     )

@@ -15,21 +15,22 @@ disk, its directory entry too, also if the power goes the next moment. Imports t
 from __future__ import annotations
 
 import errno
+import hashlib
+import json
 import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 #: "LgrQ": by it a queue is told from other SQLite files
 APPLICATION_ID: Final = 0x4C677251
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 BUSY_SECONDS: Final = 10.0
 
-_SQLITE_HEADER: Final = b"SQLite format 3\0"
-_COMPANIONS: Final = ("-journal", "-wal", "-shm")
+COMPANIONS: Final = ("-journal", "-wal", "-shm")
 
 #: one thread at a time looks whether there is a file
 _MAKING: Final = threading.Lock()
@@ -37,13 +38,17 @@ _MAKING: Final = threading.Lock()
 _SCHEMA: Final = f"""
 BEGIN IMMEDIATE;
 -- What the till knows of the program, and its counters.
-CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE facts (
+    name TEXT PRIMARY KEY,
+    value TEXT NOT NULL,                        -- JSON
+    checksum BLOB                               -- of name and value
+) WITHOUT ROWID;
 CREATE TABLE items (
     item_id INTEGER PRIMARY KEY AUTOINCREMENT,  -- the order in which they are uploaded
     member_id TEXT NOT NULL,
     request_id TEXT NOT NULL,
     request BLOB NOT NULL,                      -- a BatchWriteItem
-    checksum BLOB NOT NULL,                     -- SHA-256 of the request
+    checksum BLOB NOT NULL,                     -- of request, points, promised, create_time
     points INTEGER NOT NULL,                    -- of the allowance that it takes while it waits
     promised INTEGER NOT NULL,                  -- 0: a redemption that nobody was told of
     create_time INTEGER NOT NULL,               -- microseconds since 1970
@@ -51,11 +56,31 @@ CREATE TABLE items (
     trouble TEXT NOT NULL DEFAULT '',           -- what the last of them met
     outcome TEXT,                               -- NULL while it waits
     answer BLOB,                                -- a BatchWriteResult
+    answer_checksum BLOB,                       -- of outcome and answer
     UNIQUE (member_id, request_id)
 );
 CREATE INDEX waiting ON items (member_id, item_id) WHERE outcome IS NULL;
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
+COMMIT;
+"""
+
+
+#: what every queue can be asked for
+_COLUMNS: Final = {
+    "facts": "name, value, checksum",
+    "items": "item_id, member_id, request_id, request, checksum, points, promised, create_time,"
+    " tries, trouble, outcome, answer, answer_checksum",
+}
+#: the files of the first version have checksums of the requests only
+_UPGRADE: Final = """
+ALTER TABLE facts ADD COLUMN checksum BLOB;
+ALTER TABLE items ADD COLUMN answer_checksum BLOB;
+UPDATE facts SET checksum = seal(name, value);
+UPDATE items SET checksum = seal(request, points, promised, create_time)
+    WHERE checksum = sha256(request);
+UPDATE items SET answer_checksum = seal(outcome, answer) WHERE outcome IS NOT NULL;
+PRAGMA user_version = 2;
 COMMIT;
 """
 
@@ -124,6 +149,30 @@ def open_file(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def seal(*values: object) -> bytes:
+    """By which values of the file are known to be what was written."""
+    return hashlib.sha256(repr(values).encode(errors="surrogatepass")).digest()
+
+
+def read_fact(connection: sqlite3.Connection, path: Path, name: str) -> Any:
+    """A fact that is kept; None when there is none. Raises QueueDamaged."""
+    row = connection.execute("SELECT value, checksum FROM facts WHERE name = ?", (name,)).fetchone()
+    if row is None:
+        return None
+    value, checksum = row
+    if seal(name, value) != checksum:
+        raise damaged(path, f"what it knows of {name} is unreadable")
+    return json.loads(value)
+
+
+def write_fact(connection: sqlite3.Connection, name: str, value: Any) -> None:
+    """Keep a fact, anything that JSON can say."""
+    text = json.dumps(value)
+    connection.execute(
+        "INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", (name, text, seal(name, text))
+    )
+
+
 def _make_where_there_is_none(path: Path) -> None:
     """An empty file for its owner only, since it will name members; also when threads race to it.
 
@@ -175,6 +224,25 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     faults = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if faults != "ok":
         raise damaged(path, " ".join(str(faults).split()))
+    if version < SCHEMA_VERSION:
+        _upgrade(connection)
+    for table, columns in _COLUMNS.items():  # a fault in their names is none to SQLite
+        connection.execute(f"SELECT {columns} FROM {table} LIMIT 0")
+
+
+def _upgrade(connection: sqlite3.Connection) -> None:
+    """Bring a sound file up to this version, once, also where processes race to it."""
+    connection.create_function("seal", -1, seal)
+    connection.create_function("sha256", 1, lambda data: hashlib.sha256(data).digest())
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        for statement in _UPGRADE.split(";") if version < SCHEMA_VERSION else ["COMMIT"]:
+            connection.execute(statement)
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
 def _foreign(path: Path) -> QueueForeign:
@@ -182,6 +250,12 @@ def _foreign(path: Path) -> QueueForeign:
         path,
         f"{path} is no queue of a till, or its beginning is gone, and is left as it is: name "
         "another file, or set this one aside",
+    )
+
+
+def of_another_program(path: Path, program_id: str) -> QueueForeign:
+    return QueueForeign(
+        path, f"{path} belongs to program {program_id}, and is left as it is: name another file"
     )
 
 
@@ -205,7 +279,8 @@ def guarded(path: Path) -> Iterator[None]:
 
 
 def _queue_error(path: Path, error: sqlite3.Error) -> QueueError:
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    extended = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    code = extended & 0xFF
     if code == sqlite3.SQLITE_NOTADB:
         return damaged(path, "its beginning is overwritten") if _was_ours(path) else _foreign(path)
     # ERROR: a statement that is right does not fit this file's format or tables.
@@ -221,6 +296,12 @@ def _queue_error(path: Path, error: sqlite3.Error) -> QueueError:
         return QueueBusy(
             path,
             f"{path} was locked by another process for {BUSY_SECONDS:.0f} s",
+        )
+    if extended == sqlite3.SQLITE_READONLY_DBMOVED:
+        return QueueUnusable(
+            path,
+            f"{path} is another file now, or none: it was moved or replaced while it was open. "
+            "Start again; what was queued before is where the file went",
         )
     why = {
         sqlite3.SQLITE_CANTOPEN: "it is no file, or not for this user to open",
@@ -239,61 +320,26 @@ def _was_ours(path: Path) -> bool:
         return False
 
 
-def set_aside(path: Path) -> Path:
+def set_aside(path: Path, instead: Path | None = None) -> Path:
     """Where the file now is: beside the old place, under a name that was free, whatever it holds.
 
-    Nothing is overwritten. Raises QueueUnusable.
+    `instead` is what takes its place, at once. Nothing is overwritten. Raises QueueUnusable.
     """
     for number in range(1, 1_000):
         aside = path.with_name(f"{path.name}.aside-{number}")
         try:
             os.link(path, aside)  # unlike a rename it fails where something is
+            for suffix in COMPANIONS:
+                companion = path.with_name(path.name + suffix)
+                if companion.exists():
+                    companion.rename(aside.with_name(aside.name + suffix))
+            if instead is None:
+                path.unlink()
+            else:
+                instead.replace(path)
         except OSError as error:
             if error.errno == errno.EEXIST:
                 continue
             raise QueueUnusable(path, f"{path} can not be set aside: {error.strerror}") from None
-        for suffix in _COMPANIONS:
-            companion = path.with_name(path.name + suffix)
-            if companion.exists():
-                companion.rename(aside.with_name(aside.name + suffix))
-        path.unlink()
         return aside
     raise QueueUnusable(path, f"{path} can not be set aside: there are 999 of them already")
-
-
-def copied(path: Path, directory: Path) -> Path:
-    """A copy of the file and what belongs to it, in another directory. The file is not touched.
-
-    Where its beginning is no SQLite file's, the copy's is.
-    """
-    copy = directory / path.name
-    for suffix in ("", *_COMPANIONS):
-        part = path.with_name(path.name + suffix)
-        if part.exists():
-            copy.with_name(copy.name + suffix).write_bytes(part.read_bytes())
-    with copy.open("r+b") as file:
-        file.write(_SQLITE_HEADER)
-    return copy
-
-
-def readable_rows(path: Path, columns: str) -> Iterator[sqlite3.Row | None]:
-    """Row by row what can still be read of the items of a damaged file; None for one that can not.
-
-    `path` is a copy: SQLite may write to it.
-    """
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.row_factory = sqlite3.Row
-        try:
-            (last,) = connection.execute("SELECT seq FROM sqlite_sequence").fetchone()
-        except (sqlite3.Error, UnicodeDecodeError, TypeError):
-            last = path.stat().st_size // 64  # no row is shorter
-        for item_id in range(1, int(last) + 1):
-            try:
-                row = connection.execute(
-                    f"SELECT {columns} FROM items WHERE item_id = ?", (item_id,)
-                ).fetchone()
-            except (sqlite3.Error, UnicodeDecodeError):
-                yield None
-            else:
-                if row is not None:
-                    yield row

@@ -350,7 +350,10 @@ class Till:
 
     def _remembered_program(self) -> Program | None:
         facts = self.queue.recall("program")
-        return None if facts is None else Program(clock_time=None, **facts)
+        try:
+            return None if facts is None else Program(clock_time=None, **facts)
+        except TypeError:  # of another version of the till
+            return None
 
     def _ask_program(self) -> Program:
         program = self._read(self.client.program, even_if_offline=True)
