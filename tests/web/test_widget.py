@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from playwright.sync_api import expect
 
@@ -20,6 +21,11 @@ from tests.service.requests import (
 )
 from tests.web.conftest import RULES, TIERS
 from tests.web.pages import Visitor, part, texts, widget
+
+LEFTWARD_TIERS: dict[str, Any] = {
+    **TIERS,
+    "levels": [{"id": "member", "name": "Member"}, {"id": "gold", "name": "זהב 2", "visits": 3}],
+}
 
 
 def buys(till: GrpcClient, member: str, amount: str = "12.99", program: str = "bean-street") -> str:
@@ -160,6 +166,26 @@ def test_whoever_has_not_bought_yet_has_no_points_yet(visitor: Visitor, member: 
     expect(page.locator("[state=unknown]")).to_have_count(1)
 
 
+#: all that a widget has in the document, seen or not
+CONTENT = "host => host.shadowRoot.textContent"
+
+
+def test_nothing_stays_of_a_member_who_is_not_shown_any_more(
+    till: GrpcClient, visitor: Visitor, member: str
+) -> None:
+    buys(till, member, "1234.00")
+    page = visitor.sees(member)
+    buys(till, member, "1111.00")
+    expect(page.get_by_role("status")).to_have_text("You now have 2,345 points.")
+    assert "2,345" in page.eval_on_selector("loyalty-balance", CONTENT)
+
+    page.eval_on_selector("loyalty-balance", "host => host.removeAttribute('member')")
+    page.locator("[state=loading]").wait_for()
+
+    rest = page.eval_on_selector("loyalty-balance", CONTENT)
+    assert rest.strip() == "Loading your points …Try again"
+
+
 def test_numbers_dates_and_words_are_those_of_the_language(
     till: GrpcClient, visitor: Visitor, member: str
 ) -> None:
@@ -202,6 +228,47 @@ def test_a_page_brings_words_of_its_own(till: GrpcClient, visitor: Visitor, memb
                    catch (error) { return error.message } }"""
     )
     assert faulty == "worth must be a text, or an object with other, one, few …"
+
+
+#: the words of a part, from left to right
+LEFT_TO_RIGHT = r"""part => {
+    const text = part.firstChild;
+    const place = ({index, 0: word}) => {
+        const range = document.createRange();
+        range.setStart(text, index);
+        range.setEnd(text, index + word.length);
+        return [range.getBoundingClientRect().left, word];
+    };
+    const words = [...text.data.matchAll(/[^\s\u2066-\u2069]+/g)].map(place);
+    return words.sort(([one], [other]) => one - other).map(([, word]) => word).join(" ");
+}"""
+
+
+def test_sentences_keep_their_order_from_right_to_left(
+    till: GrpcClient, visitor: Visitor, member: str
+) -> None:
+    open_program(till, (), program_id=member, **{**RULES, "tiers": LEFTWARD_TIERS})
+    buys(till, member, "10.00", program=member)
+    page = visitor.sees(member, member, lang="he", viewport={"width": 2_000, "height": 600})
+    page.evaluate(
+        """() => {
+            const sheet = new CSSStyleSheet();
+            sheet.replaceSync("loyalty-balance { max-inline-size: none }");
+            document.adoptedStyleSheets = [sheet];
+            document.documentElement.dir = "rtl";
+        }"""
+    )
+    # There are no words in Hebrew: English ones begin at the left, on such a page, too. What is in
+    # Hebrew runs the other way, and takes nothing else along.
+    shown = "2 more visits by 2027 בינואר 9 to reach 2 זהב"
+    assert part(page, "reach").evaluate(LEFT_TO_RIGHT) == shown
+
+    page.evaluate(
+        """customElements.get("loyalty-balance").addTexts("he", {
+            visits: "עוד {n} ביקורים", reachBy: "{missing} עד {date} כדי להגיע אל {tier}"})"""
+    )
+    shown = "2 זהב אל להגיע כדי 2027 בינואר 9 עד ביקורים 2 עוד"
+    assert part(page, "reach").evaluate(LEFT_TO_RIGHT) == shown
 
 
 def test_a_page_says_in_which_time_zone_days_end(

@@ -45,7 +45,8 @@ export class LoyaltyBalance extends HTMLElement {
     present.forEach((element) => element.render());
   }
 
-  #view = new View(this.attachShadow({ mode: "open" }), () => this.#retry());
+  #root = this.attachShadow({ mode: "open" });
+  #view = this.#blank();
   #model = { state: "loading" };
   #token = "";
   #subject = "";
@@ -125,7 +126,7 @@ export class LoyaltyBalance extends HTMLElement {
     const { program, member } = this;
     const base = this.#base();
     const subject = JSON.stringify([base, program, member]);
-    if (subject !== this.#subject) this.#model = { state: "loading" };
+    if (subject !== this.#subject) this.#forget();
     this.#subject = subject;
     if (base === null) {
       this.#trouble(new CallError("invalid_argument", `${this.baseUrl} is no address of a ledger`));
@@ -141,6 +142,16 @@ export class LoyaltyBalance extends HTMLElement {
     }
     this.render();
   };
+
+  #blank() {
+    return new View(this.#root, () => this.#retry());
+  }
+
+  /** Leaves nothing of a member on the page, not even where nobody sees it. */
+  #forget() {
+    this.#model = { state: "loading" };
+    this.#view = this.#blank();
+  }
 
   #retry() {
     this.#restart();

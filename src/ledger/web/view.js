@@ -51,13 +51,14 @@ class View {
     this.spoken = make("p", { class: "spoken", role: "status" });
     const card = { class: "card", part: "card", role: "group", tabindex: -1 };
     this.card = make("div", card, this.ring, this.body, this.note);
-    root.append(this.card, this.spoken);
+    root.replaceChildren(this.card, this.spoken);
   }
 
   /** Shows `model`: state, balance, tier, schedule (absent if never read), time (of the balance). */
   show(model, words) {
     const { state, balance, tier, schedule } = model;
     this.card.lang = this.spoken.lang = words.textLanguage;
+    this.card.dir = words.direction;
     this.card.setAttribute("aria-label", words.say("label"));
     this.card.setAttribute("aria-busy", String(state === "loading"));
     this.body.hidden = !balance;
@@ -81,7 +82,7 @@ class View {
   }
 
   #line(part, text) {
-    this[part].textContent = text ?? "";
+    this[part].textContent = text || "";
     this[part].hidden = !text;
   }
 

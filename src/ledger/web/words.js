@@ -1,5 +1,9 @@
 // Numbers, money, dates and sentences in the language of an element.
 
+/** Languages that are written from right to left, and what makes a text run that way. */
+const LEFTWARD = /^(ar|ckb|dv|fa|he|ps|sd|ug|ur|yi)\b/;
+const LEFTWARD_TEXT = /[\u0590-\u08ff\u200f\u202a-\u202e\u2066-\u2069\ufb1d-\ufdff\ufe70-\ufefc]/;
+
 /** Numbers, money, dates and sentences in one language. */
 class Words {
   /**
@@ -12,6 +16,8 @@ class Words {
     const chosen = [this.language, short].find((tag) => Object.hasOwn(TEXTS, tag)) ?? "en";
     /** the language of the texts, for whoever reads them aloud */
     this.textLanguage = chosen;
+    /** theirs, too, which need not be that of the page */
+    this.direction = LEFTWARD.test(chosen) ? "rtl" : "ltr";
     this.texts = { ...TEXTS.en, ...TEXTS[chosen] };
     this.plural = new Intl.PluralRules(chosen);
     const zoned = (style) => new Intl.DateTimeFormat(this.language, { ...style, timeZone });
@@ -25,7 +31,13 @@ class Words {
     const form =
       typeof text === "string" ? text : (text[this.plural.select(Number(n))] ?? text.other);
     const all = { n: this.number(n), ...values };
-    return form.replaceAll(/\{(\w+)\}/g, (whole, name) => all[name] ?? whole);
+    return form.replaceAll(/\{(\w+)\}/g, (whole, name) => this.#isolated(all[name] ?? whole));
+  }
+
+  /** What runs the other way than the sentence keeps to itself, and leaves the rest in its order. */
+  #isolated(text) {
+    const mixes = this.direction === "rtl" || LEFTWARD_TEXT.test(text);
+    return mixes ? `\u2068${text}\u2069` : text;
   }
 
   number(n) {
