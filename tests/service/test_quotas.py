@@ -86,6 +86,24 @@ def test_a_principal_may_have_a_quota_of_its_own(monkeypatch: pytest.MonkeyPatch
     assert refused.value.metadata == {"per_second": "5"}
 
 
+def test_members_of_two_programs_are_two_callers_whatever_their_ids(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Or else one would learn from refusals how much the other one asks for."""
+    Clock(monkeypatch)
+    spent = Quotas(5, Metrics())
+    own, foreign, same = (
+        Principal("member:m-1", role, frozenset((program_id,)), "m-1")
+        for role, program_id in (("member", "own"), ("member", "foreign"), ("member-holds", "own"))
+    )
+    for _ in range(5):
+        spent.spend(own, LIST)
+        spent.spend(same, LIST)
+    with pytest.raises(QuotaExceeded):
+        spent.spend(own, LIST)
+    spent.spend(foreign, LIST)
+
+
 def test_buckets_that_are_full_again_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
     monkeypatch.setattr(quotas, "_MANY", 10)

@@ -25,8 +25,8 @@ class Principal:
     """Somebody who was recognised, by whichever kind of credential. Holds no secret.
 
     A new kind of credential makes one of these and is done: what it may do follows from `role`,
-    `programs` and `member_id`. `actor` must be another one for each principal, at most 140
-    printable characters, and begin with its kind: `key:…`, `certificate:…`, `member:…`.
+    `programs` and `member_id`. `actor` must be another one for each principal of a program, at most
+    140 printable characters, and begin with its kind: `key:…`, `certificate:…`, `member:…`.
     """
 
     #: what entries call it
@@ -51,6 +51,11 @@ class Principal:
     def name(self) -> str:
         """Whose it is: the same for several keys of one name."""
         return self.actor.partition("/")[0] if self.actor.startswith("key:") else self.actor
+
+    @property
+    def caller(self) -> str:
+        """Tells it from everybody else: members of two programs may have one id."""
+        return "/".join((*(self.programs or ()), self.actor)) if self.member_id else self.actor
 
 
 #: every caller, while nobody has ever been given a credential

@@ -30,14 +30,14 @@ class Quotas:
     def __init__(self, per_second: float, metrics: Metrics) -> None:
         self._per_second = per_second
         self._refusals = metrics.quota_refusals
-        #: by actor, tokens at an instant, and when there are as many as there can be (monotonic
+        #: by caller, tokens at an instant, and when there are as many as there can be (monotonic
         #: seconds); one that is not there is full
         self._buckets: dict[str, tuple[float, float, float]] = {}
         self._sweep_at = _MANY
 
     def spend(self, principal: Principal, request: Message) -> None:
         """Take what a call costs. Raises QUOTA_EXCEEDED, which takes nothing."""
-        own, actor = principal.quota_per_second, principal.actor
+        own, caller = principal.quota_per_second, principal.caller
         rate = self._per_second if own is None else own
         if not rate:
             return
@@ -45,7 +45,7 @@ class Quotas:
         now = time.monotonic()
         full = max(1.0, rate * BURST_SECONDS)
         level = full
-        bucket = self._buckets.get(actor)
+        bucket = self._buckets.get(caller)
         if bucket is not None:
             level = min(full, bucket[0] + (now - bucket[1]) * rate)
         if level < 1.0:
@@ -54,12 +54,12 @@ class Quotas:
             refusal.retry_after = (1.0 - level) / rate
             raise refusal
         level -= cost
-        self._buckets[actor] = level, now, now + (full - level) / rate
+        self._buckets[caller] = level, now, now + (full - level) / rate
         if len(self._buckets) > self._sweep_at:
             self._sweep(now)
 
     def _sweep(self, now: float) -> None:
         self._buckets = {
-            actor: bucket for actor, bucket in self._buckets.items() if bucket[2] > now
+            caller: bucket for caller, bucket in self._buckets.items() if bucket[2] > now
         }
         self._sweep_at = max(_MANY, 2 * len(self._buckets))

@@ -41,7 +41,7 @@ async def watch_balance(
     if request.min_version < 0:
         fields.fault("min_version", "must not be negative")
     fields.finish()
-    owner = f"{request.program_id}/{call.actor}" if call.principal.member_id else ""
+    owner = call.principal.caller if call.principal.member_id else ""
     async with feed.listen(request.program_id, request.member_id, owner=owner) as listener:
         look = await _look(engine, request.program_id, request.member_id)
         if look.balance.version < request.min_version:
