@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
+from cryptography.x509.oid import NameOID
 
 from ledger.rpc.options import TlsOptions
 
@@ -73,21 +74,30 @@ class Files:
         return certificate_of(issued).serial_number
 
 
-def with_names(authority: trustme.CA, *names: str) -> bytes:
+def with_names(
+    authority: trustme.CA,
+    *names: str,
+    common_name: str = "",
+    extension: x509.ExtensionType | None = None,
+) -> bytes:
     """A certificate (PEM) for DNS names and URIs, however odd."""
     now = datetime.now(UTC)
     key: Any = load_pem_private_key(authority.private_key_pem.bytes(), None)
+    subject = [x509.NameAttribute(NameOID.COMMON_NAME, common_name)] if common_name else []
     sans = [x509.UniformResourceIdentifier(n) if ":" in n else x509.DNSName(n) for n in names]
     builder = (
         x509.CertificateBuilder()
-        .subject_name(x509.Name([]))
+        .subject_name(x509.Name(subject))
         .issuer_name(x509.load_pem_x509_certificate(authority.cert_pem.bytes()).subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName(sans), critical=True)
     )
+    if sans:
+        builder = builder.add_extension(x509.SubjectAlternativeName(sans), critical=True)
+    if extension is not None:
+        builder = builder.add_extension(extension, critical=False)
     return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
 
 

@@ -22,6 +22,7 @@ import pytest
 import trustme
 import yaml
 from cryptography import x509
+from cryptography.x509.oid import ExtensionOID
 from google.protobuf import json_format
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2
@@ -382,7 +383,7 @@ def terminals(files: Files, ca: trustme.CA) -> Terminals:
 def files(tmp_path: Path, terminal_ca: trustme.CA) -> Files:
     files = Files(tmp_path, trustme.CA(), terminal_ca)
     write(files.client_names, yaml.safe_dump(CLIENTS).encode())
-    write(files.revoked, b"")
+    write(files.revoked, b"# nobody\n")
     return files
 
 
@@ -394,6 +395,7 @@ def files(tmp_path: Path, terminal_ca: trustme.CA) -> Files:
         (["elsewhere.example", TILL], f"certificate:{TILL}", "till"),
         ([TILL, "root.bean-street.example"], "certificate:root.bean-street.example", "admin"),
         (["spiffe://bean-street/audit"], "certificate:spiffe://bean-street/audit", "auditor"),
+        (["spiffe://bean-street/Audit"], None, None),
         (["tills.bean-street.example"], None, None),
         (["a.b.tills.bean-street.example"], None, None),
         (["*.tills.bean-street.example"], None, None),
@@ -415,6 +417,27 @@ def test_names_and_who_they_are(
     assert principal.programs == (None if role == "admin" else frozenset([PROGRAM]))
     assert principal.quota_per_second == (3 if role == "auditor" else None)
     assert known.recognise(certificate) is principal
+
+
+@pytest.mark.parametrize(
+    ("oid", "data"),
+    [
+        (ExtensionOID.SUBJECT_ALTERNATIVE_NAME, b"\x30\x03odd"),
+        # a name of a kind that nothing reads (x400Address)
+        (ExtensionOID.SUBJECT_ALTERNATIVE_NAME, b"\x30\x04\xa3\x02\x30\x00"),
+        (ExtensionOID.BASIC_CONSTRAINTS, b"\x01"),
+    ],
+    ids=["its names", "one of its names", "something else"],
+)
+def test_a_certificate_that_can_not_be_read_is_nobodys(
+    files: Files, terminal_ca: trustme.CA, oid: x509.ObjectIdentifier, data: bytes
+) -> None:
+    """Also where its common name may call: it is not known to be for that name."""
+    odd = x509.UnrecognizedExtension(oid, data)
+    known = terminals(files, terminal_ca)
+    assert known.recognise(with_names(terminal_ca, common_name=TILL))
+    with pytest.raises(CertificateNotListed):
+        known.recognise(with_names(terminal_ca, common_name=TILL, extension=odd))
 
 
 def test_a_certificate_ends_also_while_it_is_in_use(
@@ -487,11 +510,26 @@ def test_every_fault_of_the_names_is_told(tmp_path: Path, document: str, faults:
         (b"-----BEGIN X509 CRL-----\nMIIB\n-----END X509 CRL-----\n", "is no list of revoked"),
         (b"\x30\x82\x00", "is no list of revoked"),
         (b"f" * 41, "line 1 is no serial number"),
+        (b"", "is empty"),
+        (b" \n\n", "is empty"),
     ],
 )
 def test_every_fault_of_the_revoked_is_told(tmp_path: Path, data: bytes, says: str) -> None:
     with pytest.raises(FilesUnusable, match=says):
         read_revoked(write(tmp_path / "revoked", data), (), Metrics())
+
+
+def test_a_list_that_is_half_written_is_not_taken_for_it(
+    files: Files, terminal_ca: trustme.CA
+) -> None:
+    """Somebody writes it in its place, or the disk is full: whoever is revoked stays so."""
+    whole = revoking(terminal_ca, terminal_ca.issue_cert(TILL))
+    for written in (whole[:-30], whole + whole[: len(whole) // 2]):
+        write(files.revoked, written)
+        with pytest.raises(FilesUnusable):
+            terminals(files, terminal_ca)
+    write(files.revoked, whole + whole)
+    assert terminals(files, terminal_ca)
 
 
 def test_serial_numbers_may_be_written_in_many_ways(tmp_path: Path) -> None:

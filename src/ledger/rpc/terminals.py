@@ -7,6 +7,7 @@ connections that are open.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from collections.abc import Callable
@@ -41,6 +42,9 @@ _MAX_CLIENTS = 10_000
 _NAME = re.compile(r"(\*\.)?[A-Za-z0-9_:/.@-]{1,128}", re.ASCII)
 _SERIAL = re.compile(r"[0-9a-f]{1,40}", re.ASCII)
 _CRL = re.compile(rb"-----BEGIN X509 CRL-----.*?-----END X509 CRL-----", re.DOTALL)
+_CRL_BEGINS = b"-----BEGIN X509 CRL-----"
+#: what is raised for a certificate that is too odd
+_UNREADABLE = (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
 
 #: the issuer's name, however its texts are encoded (empty: any), and the serial number
 Revoked = frozenset[tuple[str, int]]
@@ -49,7 +53,7 @@ Revoked = frozenset[tuple[str, int]]
 class Client(NamedTuple):
     """A line of the file of names: who may call with certificates of a name."""
 
-    #: in lower case; "*." at its beginning stands for one label
+    #: as `_folded` has it; "*." at its beginning stands for one label
     name: str
     role: str
     #: None: all
@@ -115,7 +119,7 @@ class Terminals:
         if known is None:
             try:
                 read = _read(certificate)
-            except ValueError:  # TLS took it, and still nobody can say whose it is
+            except _UNREADABLE:  # TLS took it, and still nobody can say whose it is
                 raise CertificateNotListed() from None
             known = self._seen[certificate] = read, self._principal_of(read, certificate)
         read, principal = known
@@ -151,7 +155,7 @@ def _fits(name: str, wanted: str) -> bool:
 
 
 def _read(certificate: bytes) -> _Certificate:
-    """What counts of a certificate. Raises ValueError for one that is too odd to be read."""
+    """What counts of a certificate. Raises one of _UNREADABLE."""
     parsed = x509.load_pem_x509_certificate(certificate)
     return _Certificate(
         _names(parsed),
@@ -162,9 +166,13 @@ def _read(certificate: bytes) -> _Certificate:
 
 
 def _names(certificate: x509.Certificate) -> tuple[str, ...]:
-    """The DNS names and URIs it is for or, where it says none, its common name; in lower case."""
+    """The DNS names and URIs it is for or, where it says none, its common name.
+
+    Where it says something that can not be read, the common name is not what it is for: raises one
+    of _UNREADABLE.
+    """
     found: list[str] = []
-    try:
+    with contextlib.suppress(x509.ExtensionNotFound):
         extension = certificate.extensions.get_extension_for_oid(
             ExtensionOID.SUBJECT_ALTERNATIVE_NAME
         )
@@ -172,12 +180,15 @@ def _names(certificate: x509.Certificate) -> tuple[str, ...]:
         assert isinstance(alternative, x509.SubjectAlternativeName)
         for kind in (x509.DNSName, x509.UniformResourceIdentifier):
             found += alternative.get_values_for_type(kind)
-    except (x509.ExtensionNotFound, ValueError):
-        pass
     if not found:
         common = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
         found = [str(attribute.value) for attribute in common]
-    return tuple(name.lower() for name in found if _NAME.fullmatch(name) and "*" not in name)
+    return tuple(_folded(name) for name in found if _NAME.fullmatch(name) and "*" not in name)
+
+
+def _folded(name: str) -> str:
+    """The name as it is compared: capitals tell URIs apart, and nothing else."""
+    return name if ":" in name else name.lower()
 
 
 def read_clients(path: Path) -> tuple[Client, ...]:
@@ -211,7 +222,7 @@ def _read_client(section: Section) -> Client:
         section.fault("programs", "must name programs, unless all_programs is true")
     quota = section.integer("quota_per_second", 0, MAX_QUOTA)
     return Client(
-        name.lower(),
+        _folded(name),
         role,
         None if everywhere else frozenset(programs),
         None if quota is None else float(quota),
@@ -225,7 +236,11 @@ def read_revoked(path: Path, client_cas: tuple[x509.Certificate, ...], metrics: 
     """
     where = f"LEDGER_TLS_REVOKED: {path}"
     data = read_file("LEDGER_TLS_REVOKED", path)
+    if not data.strip():  # half written, perhaps: it must not let everybody in again
+        raise FilesUnusable(f"{where}: is empty; that nobody is revoked, a remark says (# none)")
     blocks = _CRL.findall(data)
+    if len(blocks) != data.count(_CRL_BEGINS):
+        raise FilesUnusable(f"{where}: ends within a list")
     if not blocks and not _is_der(data):
         return frozenset(("", serial) for serial in _serials(where, data))
     try:
