@@ -22,6 +22,7 @@ import pytest
 import trustme
 import yaml
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtensionOID
 from google.protobuf import json_format
 from google.protobuf.message import Message
@@ -492,6 +493,8 @@ def test_a_serial_number_of_another_authority_is_not_revoked(
         ("clients: [{name: a, role: till, programs: [x], key: y}]", ["clients[0].key: is not"]),
         ("names: []", ["clients: is required"]),
         ("clients: [", ["is no YAML"]),
+        ("clients: [{name: 2026-99-99, role: till, programs: [x]}]", ["is no YAML"]),
+        pytest.param("[" * 3_000, ["is no YAML"], id="too deep"),
     ],
 )
 def test_every_fault_of_the_names_is_told(tmp_path: Path, document: str, faults: list[str]) -> None:
@@ -530,6 +533,50 @@ def test_a_list_that_is_half_written_is_not_taken_for_it(
             terminals(files, terminal_ca)
     write(files.revoked, whole + whole)
     assert terminals(files, terminal_ca)
+
+
+def test_a_list_that_was_damaged_is_not_taken_for_one(
+    tmp_path: Path, terminal_ca: trustme.CA
+) -> None:
+    """At any of its bytes, which is found out sooner or later while it is read."""
+    cas = tuple(x509.load_pem_x509_certificates(terminal_ca.cert_pem.bytes()))
+    pem = revoking(terminal_ca, terminal_ca.issue_cert(TILL), extension=x509.CRLNumber(7))
+    sound = x509.load_pem_x509_crl(pem).public_bytes(Encoding.DER)
+    path, metrics = tmp_path / "revoked", Metrics()
+    path.write_bytes(sound)
+    assert len(read_revoked(path, cas, metrics)) == 1
+    for place in range(len(sound)):
+        for byte in (0x00, 0x7F, 0xFF):
+            damaged = sound[:place] + bytes([byte]) + sound[place + 1 :]
+            path.write_bytes(damaged)
+            if damaged != sound:
+                with pytest.raises(FilesUnusable):
+                    read_revoked(path, cas, metrics)
+
+
+def test_files_are_looked_at_whatever_is_wrong_with_others(tmp_path: Path) -> None:
+    """A list of revoked certificates must not wait until somebody has mended another file."""
+    odd, sound = tmp_path / "odd", tmp_path / "sound"
+    for path in (odd, sound):
+        path.write_text("1")
+
+    def number() -> int:
+        return int(odd.read_text())  # raises what nobody has thought of
+
+    metrics = Metrics()
+    looked_at: list[renewed.Renewed[Any]] = [
+        renewed.Renewed("client_names", [odd], number, metrics),
+        renewed.Renewed("revoked", [sound], sound.read_text, metrics),
+    ]
+    renewing = renewed.Renewing(looked_at)
+    odd.write_text("no number")
+    sound.write_text("12")
+    for _ in range(2):
+        renewing._look()
+    assert [each.value for each in looked_at] == [1, "12"]
+    unusable = metrics.registry.get_sample_value
+    assert unusable("ledger_files_unusable", {"files": "client_names"}) == 1
+    assert unusable("ledger_files_unusable", {"files": "revoked"}) == 0
 
 
 def test_serial_numbers_may_be_written_in_many_ways(tmp_path: Path) -> None:

@@ -55,12 +55,13 @@ class Renewed(Generic[T]):
             return
         try:
             self.value = self._read()
-        except FilesUnusable as error:
+        except Exception as error:  # or what is looked at after it would not be any more
+            detail = str(error) if isinstance(error, FilesUnusable) else type(error).__name__
             # Several files are rarely written at one moment: look twice before saying so.
             if marks == self._failed and not self._said:
                 self._said = True
                 self._unusable.set(1)
-                log.error("files can not be used; what was read before stays", detail=str(error))
+                log.error("files can not be used; what was read before stays", detail=detail)
             elif marks != self._failed:
                 self._failed, self._said = marks, False
             return

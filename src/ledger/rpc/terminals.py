@@ -43,8 +43,13 @@ _NAME = re.compile(r"(\*\.)?[A-Za-z0-9_:/.@-]{1,128}", re.ASCII)
 _SERIAL = re.compile(r"[0-9a-f]{1,40}", re.ASCII)
 _CRL = re.compile(rb"-----BEGIN X509 CRL-----.*?-----END X509 CRL-----", re.DOTALL)
 _CRL_BEGINS = b"-----BEGIN X509 CRL-----"
-#: what is raised for a certificate that is too odd
-_UNREADABLE = (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
+#: what is raised for a certificate, or a list of the revoked, that is too odd
+_UNREADABLE = (
+    ValueError,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
 
 #: the issuer's name, however its texts are encoded (empty: any), and the serial number
 Revoked = frozenset[tuple[str, int]]
@@ -197,7 +202,7 @@ def read_clients(path: Path) -> tuple[Client, ...]:
     text = read_file("LEDGER_TLS_CLIENT_NAMES", path)
     try:
         document = yaml.safe_load(text)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, AttributeError, RecursionError) as error:
         problem = getattr(error, "problem", None) or "is not readable"
         raise FilesUnusable(f"{where}: is no YAML: {problem}") from None
     faults: list[Violation] = []
@@ -248,8 +253,23 @@ def read_revoked(path: Path, client_cas: tuple[x509.Certificate, ...], metrics: 
             lists = [x509.load_pem_x509_crl(block) for block in blocks]
         else:
             lists = [x509.load_der_x509_crl(data)]
-    except ValueError:
+        found = _revoked_by(lists, client_cas, where)
+    except _UNREADABLE:
         raise FilesUnusable(f"{where}: is no list of revoked certificates") from None
+    updates = [each.next_update_utc for each in lists if each.next_update_utc is not None]
+    if updates:
+        metrics.certificate_expiry.labels("revoked").set(min(updates).timestamp())
+        if min(updates) <= datetime.now(UTC):
+            log.warning("the list of revoked certificates is overdue", file=str(path))
+    return frozenset(found)
+
+
+def _revoked_by(
+    lists: list[x509.CertificateRevocationList],
+    client_cas: tuple[x509.Certificate, ...],
+    where: str,
+) -> set[tuple[str, int]]:
+    """What all lists name. Raises FilesUnusable, or one of _UNREADABLE."""
     found: set[tuple[str, int]] = set()
     for each in lists:
         issuer = each.issuer.rfc4514_string()
@@ -259,12 +279,7 @@ def read_revoked(path: Path, client_cas: tuple[x509.Certificate, ...], metrics: 
         if not _is_whole(each):
             raise FilesUnusable(f"{where}: that of {issuer} is not the CA's whole list of its own")
         found.update((issuer, one.serial_number) for one in each)
-    updates = [each.next_update_utc for each in lists if each.next_update_utc is not None]
-    if updates:
-        metrics.certificate_expiry.labels("revoked").set(min(updates).timestamp())
-        if min(updates) <= datetime.now(UTC):
-            log.warning("the list of revoked certificates is overdue", file=str(path))
-    return frozenset(found)
+    return found
 
 
 def _is_der(data: bytes) -> bool:

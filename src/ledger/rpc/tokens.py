@@ -72,7 +72,7 @@ def load_token_keys(path: Path) -> list[TokenKey]:
             TokenKey(each["kid"], _secret(each["secret"]), each.get("staged") is True)
             for each in document["keys"]
         ]
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise FilesUnusable(
             f"{path} is not a file of signing keys: `ledger keys rotate-token-key` makes one"
         ) from None
