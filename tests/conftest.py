@@ -154,6 +154,8 @@ class RunningServer:
     #: of the superuser, for looking behind the service's back
     database_url: str
     service: Server
+    #: that it runs on
+    loop: asyncio.AbstractEventLoop
 
     def channel(self) -> grpc.Channel:
         """A new channel; close it when done."""
@@ -173,7 +175,7 @@ def running_server(
     key is made, every caller is an administrator.
     """
     options.setdefault("development", True)
-    ready: queue.Queue[Server | BaseException] = queue.Queue()
+    ready: queue.Queue[tuple[Server, asyncio.AbstractEventLoop] | BaseException] = queue.Queue()
     stop = threading.Event()
 
     async def serve() -> None:
@@ -186,7 +188,7 @@ def running_server(
         except BaseException as error:
             ready.put(error)
             raise
-        ready.put(server)
+        ready.put((server, asyncio.get_running_loop()))
         await asyncio.to_thread(stop.wait)
         await server.stop()
 
@@ -196,12 +198,14 @@ def running_server(
     if isinstance(started, BaseException):
         thread.join()
         raise started
+    service, loop = started
     try:
         yield RunningServer(
-            f"127.0.0.1:{started.grpc_port}",
-            f"127.0.0.1:{started.http_port}",
+            f"127.0.0.1:{service.grpc_port}",
+            f"127.0.0.1:{service.http_port}",
             database_url,
-            started,
+            service,
+            loop,
         )
     finally:
         stop.set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import shutil
@@ -18,10 +19,10 @@ from pathlib import Path
 import pytest
 
 from ledger.store import embedded
-from tests.conftest import make_directory
+from tests.conftest import make_directory, running_server
 from tests.faults.load import Load, client_of, open_shop
 from tests.faults.postgres_proxy import PostgresProxy
-from tests.faults.processes import ServiceProcess
+from tests.faults.processes import ServiceProcess, eventually
 from tests.service.client import Failure, GrpcClient
 from tests.service.requests import balance, purchase
 
@@ -65,6 +66,40 @@ def test_a_service_that_is_told_to_stop_under_load_loses_nothing_it_accepted(
         service.start()
         load.settle()
         load.check(database_url)
+
+
+def test_calls_that_a_starved_service_has_read_and_not_begun_can_be_repeated(
+    database_url: str,
+) -> None:
+    """gRPC by itself answers CANCELLED for them when it stops, which most clients do not repeat."""
+    with contextlib.ExitStack() as clients, running_server(database_url) as server:
+        with contextlib.closing(client_of(server.grpc_address)) as client:
+            open_shop(client)
+        answers = clients.enter_context(impatient_clients(server.grpc_address))
+        eventually("calls are answered", lambda: answers["OK"] > 100)
+        clients.enter_context(starved(server.loop))
+    assert set(answers) <= {"OK", "SHUTTING_DOWN", "UNAVAILABLE"}
+    assert answers["UNAVAILABLE"]
+
+
+@contextlib.contextmanager
+def starved(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """Within the block the loop does something else for most of the time."""
+    over = threading.Event()
+
+    def starve() -> None:
+        while not over.is_set() and not loop.is_closed():
+            with contextlib.suppress(RuntimeError):  # it was closed just now
+                loop.call_soon_threadsafe(time.sleep, 0.2)
+            over.wait(0.2)
+
+    thread = threading.Thread(target=starve)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(30)
 
 
 @contextlib.contextmanager

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -47,9 +47,6 @@ MAX_METADATA_BYTES = 16 * 1024
 
 #: how long a reader of a stream may take for one message before it is cut off
 STALL_SECONDS = 30.0
-
-#: how long a call that comes too late is kept: who asks again at once must not fill the last moment
-REFUSAL_SECONDS = 0.1
 
 #: the answer to calls that are not even looked at
 TURNED_AWAY = to_status(Overloaded())
@@ -147,6 +144,8 @@ class Dispatcher:
         self._quotas = quotas
         self._overloaded = overloaded
         self._stopping = False
+        self._running = 0
+        self._drained = asyncio.Event()
         self._unavailable = metrics.unavailable
         self._turned_away = metrics.unavailable.labels(Overloaded.reason)
         self._meters = {
@@ -184,12 +183,9 @@ class Dispatcher:
         self._meters[method.path].begin()
         code, reason = "OK", ""
         try:
-            if self._stopping:
-                await asyncio.sleep(REFUSAL_SECONDS)
-                raise ShuttingDown()
-            self._check(method, request, call)
-            response: Message = await method.call(request, call)
-            return response
+            with self._accepted(method, request, call):
+                response: Message = await method.call(request, call)
+                return response
         except BaseException as error:
             code, reason, raised = _judged(method, error)
             raise raised from None
@@ -208,16 +204,13 @@ class Dispatcher:
         self._meters[method.path].begin()
         code, reason = "OK", ""
         try:
-            if self._stopping:
-                await asyncio.sleep(REFUSAL_SECONDS)
-                raise ShuttingDown()
-            self._check(method, request, call)
-            async with aclosing(method.call(request, call)) as responses:
-                async for response in responses:
-                    self.access.check(call.principal)
-                    yield response
-                    if self._stopping:
-                        raise ShuttingDown()
+            with self._accepted(method, request, call):
+                async with aclosing(method.call(request, call)) as responses:
+                    async for response in responses:
+                        self.access.check(call.principal)
+                        yield response
+                        if self._stopping:
+                            raise ShuttingDown()
         except BaseException as error:
             code, reason, raised = _judged(method, error)
             raise raised from None
@@ -233,15 +226,26 @@ class Dispatcher:
         if not method.streaming:  # a stream is there to last
             self._calls.ended(method.path, code, reason, seconds)
 
-    def _check(self, method: Method, request: Message, call: Call) -> None:
-        """Whether somebody who was admitted may do this, and as often, and is still good: between
-        the headers of a request and its end may be as much time as its sender likes.
+    @contextmanager
+    def _accepted(self, method: Method, request: Message, call: Call) -> Iterator[None]:
+        """Within the block a call runs that the server waits for when it stops.
 
-        Raises what `Access.check` does, PROGRAM_NOT_ALLOWED, MEMBER_NOT_ALLOWED, QUOTA_EXCEEDED.
+        Its caller was admitted, may do this, and as often, and is still good: between the headers
+        of a request and its end may be as much time as its sender likes. Raises SHUTTING_DOWN,
+        what `Access.check` does, PROGRAM_NOT_ALLOWED, MEMBER_NOT_ALLOWED, QUOTA_EXCEEDED.
         """
+        if self._stopping:
+            raise ShuttingDown()
         self.access.check(call.principal)
         check_scope(call.principal, method.rule, request)
         self._quotas.spend(call.principal, request)
+        self._running += 1
+        try:
+            yield
+        finally:
+            self._running -= 1
+            if self._stopping and not self._running:
+                self._drained.set()
 
     def too_slow(self) -> ReaderTooSlow:
         """What ends a stream whose reader takes longer than it may."""
@@ -264,6 +268,12 @@ class Dispatcher:
     def stop(self) -> None:
         """Answer every new call, and the next message of every stream, with SHUTTING_DOWN."""
         self._stopping = True
+
+    async def drain(self, seconds: float) -> None:
+        """After `stop`: wait until every call that was accepted is answered, but no longer."""
+        if self._running:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._drained.wait(), seconds)
 
 
 def _judged(method: Method, error: BaseException) -> tuple[str, str, BaseException]:

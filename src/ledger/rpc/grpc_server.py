@@ -8,9 +8,12 @@ credential: they say what any client has to know, and nothing of what is recorde
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import socket
+import stat
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -53,6 +56,31 @@ _OPTIONS = [
 #: clients refuse an answer whose trailers weigh more than 8 KiB, unless told otherwise
 _MAX_STATUS_BYTES = 7 * 1024
 _TURNED_AWAY = rpc_status.to_status(TURNED_AWAY)
+
+
+def hang_up(port: int) -> None:
+    """End what this process has on a port of its own: first the listening, then the connections.
+
+    When gRPC stops a server, it answers CANCELLED to calls that it has read and not handed over,
+    and to those that come before their client has learned of the stop. CANCELLED says that the
+    caller wanted it, so nobody repeats it. It can not be told otherwise, and does not show its
+    sockets, so they are found among the open files.
+    """
+    for listening in (True, False):
+        for number in map(int, os.listdir("/dev/fd")):
+            with contextlib.suppress(OSError):  # closed meanwhile
+                if stat.S_ISSOCK(os.fstat(number).st_mode):
+                    with socket.fromfd(number, -1, -1) as found:
+                        if _is_of(found, port, listening):
+                            found.shutdown(socket.SHUT_RDWR)
+
+
+def _is_of(found: socket.socket, port: int, listening: bool) -> bool:
+    return (
+        found.family in (socket.AF_INET, socket.AF_INET6)
+        and found.getsockname()[1] == port
+        and bool(found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)) == listening
+    )
 
 
 class _Methods(grpc.GenericRpcHandler):
@@ -166,7 +194,7 @@ class GrpcServer:
         context: grpc.aio.ServicerContext[Any, Any],
     ) -> None:
         dispatcher = self._dispatcher
-        async with aclosing(dispatcher.stream(method, request, call)) as responses:
+        async with contextlib.aclosing(dispatcher.stream(method, request, call)) as responses:
             async for response in responses:
                 try:
                     async with asyncio.timeout(dispatcher.stall_seconds):
@@ -183,6 +211,8 @@ class GrpcServer:
         """Tell health checkers that this server is going."""
         await self._health.enter_graceful_shutdown()
 
-    async def stop(self, grace_seconds: float) -> None:
-        """Take no new call, let the running ones finish."""
-        await self._server.stop(grace_seconds)
+    async def stop(self) -> None:
+        """End, calls that are still running too: their callers learn that the connection is lost,
+        which is UNAVAILABLE."""
+        hang_up(self.port)
+        await self._server.stop(None)

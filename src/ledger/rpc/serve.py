@@ -51,7 +51,7 @@ log = structlog.get_logger(__name__)
 
 #: how long calls that were accepted may take to finish after a stop signal
 GRACE_SECONDS = 10.0
-#: how long before that new calls are told so
+#: how long the last answers have to get out, while new calls are told of the stop
 NOTICE_SECONDS = 0.5
 _MAX_PROGRAMS_AT_START = 1_000
 #: between two looks whether the database answers, when nobody asks for it
@@ -163,10 +163,9 @@ class Server:
         await self._grpc.leave()
         self._dispatcher.stop()
         await self._feed.stop()
-        # When gRPC stops, it answers CANCELLED, which no client repeats, to calls that it has read
-        # and not handed over. There are none once everybody was told that the server is stopping.
+        await self._dispatcher.drain(GRACE_SECONDS)
         await asyncio.sleep(NOTICE_SECONDS)
-        await asyncio.gather(self._grpc.stop(GRACE_SECONDS), self._http.stop())
+        await asyncio.gather(self._grpc.stop(), self._http.stop())
         if self._tls is not None:
             await self._tls.stop()
         await self.access.stop()
