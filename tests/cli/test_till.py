@@ -6,18 +6,22 @@ import io
 import json
 import os
 import pty
+import socket
+import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ledger.cli import output
 from ledger.cli.till_commands import Command, parse
 from ledger.cli.till_screen import big
 from ledger.client import OfflineQueue
+from ledger.client.requests import Requests
 from tests.cli.conftest import Cli, Result
 from tests.conftest import RunningServer
 
@@ -96,6 +100,21 @@ def test_a_line_is_a_command(line: str, command: Command | None) -> None:
 def test_a_line_that_is_none_is_told(line: str) -> None:
     with pytest.raises(ValueError, match=r"help|queue"):
         parse(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["1,299.00", "1.299,00", "-5.00", "-5", "€12.99", "12.99€", "+3", ".99", "5.-", "1'299.00"],
+)
+def test_what_looks_like_an_amount_is_nobodys_number(line: str) -> None:
+    """Whoever buys next would be that member, and the one at the till would get nothing."""
+    with pytest.raises(ValueError, match="an amount"):
+        parse(line)
+
+
+@pytest.mark.parametrize("line", ["4006-381", "m.1", "a-1", "2026-11-28", "m+1"])
+def test_numbers_of_cards_may_have_signs(line: str) -> None:
+    assert parse(line) == Command("member", (line,))
 
 
 def test_the_balance_is_big() -> None:
@@ -228,8 +247,9 @@ def test_a_queue_of_another_program_is_refused(till: TillCli) -> None:
     assert result.failure["reason"] == "QUEUE_FOREIGN"
 
 
-def _typed(command: list[str], lines: list[str], until: str) -> str:
-    """What a terminal shows after these lines were typed, each once a prompt has come."""
+def _typed(command: list[str], lines: Sequence[str | Callable[[], str]], until: str) -> str:
+    """What a terminal shows after these lines were typed, each once a prompt has come, or as soon
+    as it is there where it is still to be made."""
     pid, terminal = pty.fork()
     if pid == 0:
         os.execv(command[0], command)
@@ -243,14 +263,100 @@ def _typed(command: list[str], lines: list[str], until: str) -> str:
             shown += os.read(terminal, 4096)
 
     try:
-        for count, line in enumerate(lines, start=1):
-            read_until(lambda text, count=count: text.count("›") >= count)  # type: ignore[misc]
+        prompts = 0
+        for line in lines:
+            if not isinstance(line, str):
+                os.write(terminal, line().encode())
+                continue
+            prompts += 1
+            read_until(lambda text, count=prompts: text.count("›") >= count)  # type: ignore[misc]
             os.write(terminal, f"{line}\r".encode())
         read_until(lambda text: until in text)
     finally:
         os.close(terminal)
         os.waitpid(pid, 0)
     return shown.decode()
+
+
+@pytest.mark.parametrize("scanned", ["m-2\x1b[2J", "m-\x9b31m", "m" * 129, "m-\udcff"])
+def test_after_a_card_that_was_misread_nobody_is_at_the_till(scanned: str, till: TillCli) -> None:
+    for arguments in ((), ("--offline",)):
+        events = till.events(f"m-1\n{scanned}\n5.00\n", *arguments)
+        assert [event["event"] for event in events][1:4] == ["member", "failed", "failed"]
+        assert "Scan" in events[3]["error"]["message"]
+        shown = till(f"m-1\n{scanned}\n", *arguments).out
+        assert "\x1b" not in shown
+        assert "\x9b" not in shown
+
+
+def _run(till: TillCli, script: bytes, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    """A till of its own process, with bytes from a pipe."""
+    ledger = str(Path(sys.executable).with_name("ledger"))
+    command = [ledger, "till", "--queue", str(till.queue), "--server", till.address]
+    return subprocess.run(
+        command, input=script, capture_output=True, env={**os.environ, **environment}, timeout=60
+    )
+
+
+def test_bytes_that_are_no_text_end_no_till(till: TillCli) -> None:
+    for locale in ("C.UTF-8", "C"):
+        result = _run(till, b"m-1\n\xff\xfe\nm-1\n5.00\n", LC_ALL=locale)
+        assert b"no member's number" in result.stdout
+        assert b" of 5.00 EUR for m-1" in result.stdout, result.stderr
+
+
+def test_letters_that_the_terminal_has_not_end_no_till(till: TillCli) -> None:
+    result = _run(till, b"m-1\n5.00\n", PYTHONIOENCODING="latin-1")
+
+    assert result.returncode == 0, result.stderr
+    assert b"Balance 5" in result.stdout
+
+
+def test_in_a_narrow_window_nothing_is_cut_off(
+    till: TillCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output, "_PLAIN_WIDTH", 40)
+    receipt = "receipt-of-a-till-with-a-long-name-1"
+
+    shown = till(f"m-1\nbuy 5.00 {receipt}\nrewards\nqueue\n", "--program", "beans").out
+    queued = till(f"m-1\nbuy 6.00 {receipt}\nqueue\n", "--offline").out
+
+    assert "10 points" in shown
+    assert "…" not in shown + queued
+    assert queued.replace("\n", "").count(receipt) == 2
+
+
+def test_a_redemption_that_nobody_was_told_of_does_not_look_like_one_to_give_goods_for(
+    till: TillCli,
+) -> None:
+    till.events("m-1\n50.00\n")
+    with OfflineQueue(till.queue, "beans") as queue:  # as a till that was killed has left it
+        request = Requests("beans", "EUR").redeem("m-1", points=5, request_id="d-1")
+        queue.add(request, points=5, promised=False)
+
+    shown = " ".join(till("upload\n").out.split())
+
+    assert "redemption of 5 points for m-1: give nothing" in shown
+
+
+def test_ctrl_c_while_something_is_sent_ends_the_command_and_not_the_till(till: TillCli) -> None:
+    till.events("")
+    ledger = str(Path(sys.executable).with_name("ledger"))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+
+        def once_it_has_called() -> str:
+            silent.accept()
+            return "\x03"
+
+        server = f"127.0.0.1:{silent.getsockname()[1]}"
+        arguments = ["till", "--queue", str(till.queue), "--server", server, "--timeout", "60"]
+        shown = _typed(
+            [ledger, *arguments, "--offline"],
+            ["m-1", "5.00", "upload", once_it_has_called, "done"],
+            "The next, please.",
+        )
+
+    assert "interrupted" in shown
 
 
 def test_at_a_terminal_there_is_a_prompt(till: TillCli) -> None:

@@ -46,6 +46,8 @@ _ARGUMENTS: Final = {
 OF_MEMBER: Final = {"buy", "redeem", "return", "rewards", "balance"}
 
 _AMOUNT = re.compile(r"\d{1,15}[.,]\d{1,4}", re.ASCII)
+#: what somebody means for an amount, and no card has for a number: `1,299.00`, `-5`, `€ 5`, `.99`
+_MEANT_FOR_AMOUNT = re.compile(r"(?=.*\d)(?=.*[.,'’+€$£¥]|-)[-+]?[\d.,'’€$£¥]+-?", re.ASCII)
 _POINTS = re.compile(r"\d{1,15}", re.ASCII)
 
 
@@ -71,6 +73,11 @@ def parse(line: str) -> Command | None:
             raise ValueError(f"what is {name!r}? `help` lists what can be said")
         if _AMOUNT.fullmatch(name):
             return Command("buy", (_amount(name),))
+        if _MEANT_FOR_AMOUNT.fullmatch(name):
+            raise ValueError(
+                f"is {name!r} an amount? Type it like 1299.00; if it is a member's number, "
+                f"`member {name}`. `help` lists the rest"
+            )
         return Command("member", (name,))
     least, most = _ARGUMENTS[name]
     if not least <= len(arguments) <= most:

@@ -73,7 +73,9 @@ class JsonFace:
     def _emit(self, event: str, **values: Any) -> None:
         document = {"event": event, **{_camel(name): plain(v) for name, v in values.items()}}
         with self._lock:
-            print(json.dumps(document, ensure_ascii=False), flush=True)
+            line = json.dumps(document, ensure_ascii=False)
+            # What was typed need not be text: half a character can only be told as an escape.
+            print(line.encode(errors="backslashreplace").decode(), flush=True)
 
 
 def plain(value: Any) -> Any:

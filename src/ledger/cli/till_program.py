@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,6 +49,7 @@ class Setup:
 
 def run(setup: Setup, *, as_json: bool) -> int:
     """How many commands failed. Raises CommandFailed when there can be no till at all."""
+    _read_and_show_anything()
     try:
         with _till(setup) as till:
             face = JsonFace() if as_json else _screen(till)
@@ -56,7 +58,14 @@ def run(setup: Setup, *, as_json: bool) -> int:
             session.start()
             with till:
                 for line in _lines(session):
-                    session.run(line)
+                    try:
+                        session.run(line)
+                    except KeyboardInterrupt:
+                        if not _typed(session):
+                            session.say_what_waits()
+                            raise
+                        print()  # the terminal has shown ^C
+                        session.interrupted(line)
                     if session.over:
                         break
                 session.stop()
@@ -68,6 +77,13 @@ def run(setup: Setup, *, as_json: bool) -> int:
         raise CommandFailed(error.message, reason=error.reason, advice=advice) from None
     except LedgerError as error:
         raise command_failed(error) from None
+
+
+def _read_and_show_anything() -> None:
+    """Let no byte of a scanner, and no letter that the terminal has not, end the till."""
+    for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, "replace")):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=errors)
 
 
 @contextmanager
@@ -127,12 +143,18 @@ def _screen(till: Till) -> ScreenFace:
     return ScreenFace(zone)
 
 
+def _typed(session: Session) -> bool:
+    """Whether somebody sits at a terminal."""
+    return sys.stdin.isatty() and isinstance(session.face, ScreenFace)
+
+
 def _lines(session: Session) -> Iterator[str]:
     """What is typed or piped in, until it ends."""
     face = session.face
-    if not sys.stdin.isatty() or not isinstance(face, ScreenFace):
+    if not _typed(session):
         yield from sys.stdin
         return
+    assert isinstance(face, ScreenFace)
     while True:
         try:
             yield face.read(session.till, session.member_id)

@@ -56,6 +56,13 @@ _STATES: Final = {
 }
 
 
+#: in narrower windows a table would be cut off: receipts' numbers and points are read from it
+_NARROW_COLUMNS: Final = 70
+#: of a redemption that nobody was told of
+_TO_GIVE_BACK: Final = {"waiting", "recorded"}
+_GIVEN_BACK: Final = "give nothing: nobody was told of it, and what it takes is given back"
+
+
 class ScreenFace:
     """Prints for people, whose clocks show the time of `zone`."""
 
@@ -172,22 +179,18 @@ class ScreenFace:
         return lines
 
     def rewards(self, member_id: str, rewards: Sequence[Reward]) -> None:
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        table.add_column("Reward", no_wrap=True)
-        table.add_column("Name")
-        table.add_column("Points", justify="right")
-        table.add_column("Worth", justify="right")
-        table.add_column("Now")
-        for reward in rewards:
-            now = "; ".join(reward.obstacles)
-            table.add_row(
-                reward.reward_id,
-                reward.name,
-                f"{reward.points:,}",
-                str(reward.value or (f"{reward.percent_off} %" if reward.percent_off else "")),
-                Text("✓ can be had", "green") if reward.available else Text(now, "dim"),
-            )
-        self._print(table if rewards else Text("The program has no rewards."))
+        if not rewards:
+            self._print(Text("The program has no rewards."))
+            return
+        rows = [_reward(reward) for reward in rewards]
+        if _is_narrow():
+            for head, name, points, *rest in rows:
+                self._print(_lines(head, name, Text.assemble(points, " points"), *rest))
+            return
+        table = _table("Reward", "Name", "Points", "Worth", "Now")
+        for row in rows:
+            table.add_row(*row)
+        self._print(table)
 
     def queue(self, waiting: Sequence[Item], answered: Sequence[Item]) -> None:
         if not waiting and not answered:
@@ -201,24 +204,25 @@ class ScreenFace:
                 self._table(answered),
             )
 
-    def _table(self, items: Sequence[Item]) -> Table:
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for name in ("#", "When", "What", "Member", "State", ""):
-            table.add_column(name, justify="right" if name == "#" else "left")
+    def _table(self, items: Sequence[Item]) -> RenderableType:
+        table = _table("#", "When", "What", "Member", "State", "")
+        lines: list[RenderableType] = []
         for item in items:
             when = item.create_time.astimezone(self._zone)
             why = item.error.message if item.error is not None else item.trouble
-            if not item.promised and item.state == "waiting":
-                why = "nobody was told of it: what it takes is given back"
-            table.add_row(
-                str(item.item_id),
-                f"{format_date(when.date())} {when:%H:%M}",
+            if item.kind == "redemption" and not item.promised and item.state in _TO_GIVE_BACK:
+                why = _GIVEN_BACK
+            row = (
+                Text(str(item.item_id), "bold"),
+                Text(f"{format_date(when.date())} {when:%H:%M}"),
                 self._about(item, with_member=False),
-                item.member_id,
+                Text(item.member_id),
                 _STATES[item.state],
                 Text(why, "dim"),
             )
-        return table
+            table.add_row(*row)
+            lines.append(_lines(*row))
+        return Group(*lines) if _is_narrow() else table
 
     def uploaded(self, items: Sequence[Item], waiting: int) -> None:
         for item in items:
@@ -241,6 +245,10 @@ class ScreenFace:
             self._print(Text(event.text, "red"))
 
     def _answered(self, item: Item) -> Text:
+        if item.kind == "redemption" and not item.promised and item.receipt is not None:
+            return Text.assemble(
+                ("↑ ", "yellow"), self._about(item), (f": {_GIVEN_BACK}", "yellow")
+            )
         if item.receipt is not None:
             balance = f"balance {item.receipt.balance.available_points:,}"
             return Text.assemble(("↑ ", "green"), self._about(item), (f" · {balance}", "dim"))
@@ -319,6 +327,38 @@ def big(number: str) -> str:
     """The number in digits three lines high."""
     rows = zip(*(_DIGITS[digit] for digit in number), strict=True)
     return "\n".join(" ".join(row) for row in rows)
+
+
+def _is_narrow() -> bool:
+    return output.console().width < _NARROW_COLUMNS
+
+
+def _table(*columns: str) -> Table:
+    """Nothing in it is cut off, and no number is broken."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in columns:
+        number = name in ("#", "Points")
+        table.add_column(
+            name, justify="right" if number else "left", no_wrap=number, overflow="fold"
+        )
+    return table
+
+
+def _lines(head: Text, *cells: Text) -> Text:
+    """A row of a table for a narrow window."""
+    return Text.assemble(head, "\n  ", Text(" · ").join(cell for cell in cells if cell))
+
+
+def _reward(reward: Reward) -> tuple[Text, ...]:
+    off = f"{reward.percent_off} %" if reward.percent_off else ""
+    obstacles = Text("; ".join(reward.obstacles), "dim")
+    return (
+        Text(reward.reward_id, "bold"),
+        Text(reward.name),
+        Text(f"{reward.points:,}"),
+        Text(str(reward.value or off)),
+        Text("✓ can be had", "green") if reward.available else obstacles,
+    )
 
 
 def _missing(missing: Missing) -> str:

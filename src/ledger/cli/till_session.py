@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Protocol
+from typing import Final, Protocol
 
 from ledger.cli.till_commands import HELP, OF_MEMBER, is_points, parse
 from ledger.client import (
@@ -22,6 +22,8 @@ from ledger.client import (
     Tier,
     Till,
 )
+
+_MAX_ID: Final = 128
 
 
 class Face(Protocol):
@@ -102,11 +104,29 @@ class Session:
         if self.till.online and self.till.queue.counts()[0]:
             with suppress(LedgerError, QueueError):
                 self._upload()
+        self.say_what_waits()
+
+    def interrupted(self, line: str) -> None:
+        """Somebody would not wait for the end of a command. What it queued stays queued."""
+        self.failures += 1
+        self.face.failed(
+            line.strip(),
+            ValueError(
+                "interrupted. `queue` lists what waits: it goes up by itself, do not ring it up "
+                "again. Of a redemption give nothing: what it takes is given back"
+            ),
+        )
+
+    def say_what_waits(self) -> None:
+        """The last words."""
         self.face.stopped(self.till.queue.counts()[0], str(self.till.queue.path))
 
     # -- the commands ---------------------------------------------------------------------------
 
     def _member(self, member_id: str) -> None:
+        self.member_id = ""  # whoever was here before, a card that is misread is not theirs
+        if len(member_id) > _MAX_ID or not member_id.isprintable():
+            raise ValueError(f"this is no member's number: {member_id[:40]!r}. Scan it once more")
         self.member_id = member_id
         self._balance()
 
