@@ -315,6 +315,13 @@ def test_what_manifests_name_exists() -> None:
             for kind, reference in (("ConfigMap", "configMapRef"), ("Secret", "secretRef")):
                 if reference in source:
                     assert (kind, source[reference]["name"]) in named
+    for volume in pod["spec"]["volumes"]:
+        if "secret" in volume:
+            assert ("Secret", volume["secret"]["secretName"]) in named
+    credentials = monitor["endpoints"][0]["authorization"]["credentials"]
+    (secret,) = (d for d in manifests() if d["metadata"].get("name") == credentials["name"])
+    assert secret["kind"] == "Secret"
+    assert credentials["key"] in secret["stringData"]
     target = of_kind("HorizontalPodAutoscaler")["spec"]["scaleTargetRef"]
     assert (target["kind"], target["name"]) in named
 
