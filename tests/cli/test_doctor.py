@@ -30,7 +30,7 @@ from tests.faults.transaction_pooler import transaction_pooler
 
 CHECKS = (
     *("server", "clock", "connections", "upkeep", "transactions", "triggers", "rights", "pooler"),
-    *("role", "schema", "durability", "timeouts", "verification", "schedule"),
+    *("role", "schema", "durability", "timeouts", "log", "verification", "schedule"),
 )
 
 
@@ -170,6 +170,8 @@ def test_what_is_wrong_in_the_database_is_found(
         ("durability", "-c synchronous_commit=off", "FAULT", "synchronous_commit = off"),
         ("timeouts", "-c statement_timeout=0", "WARNING", "statement_timeout = 0"),
         ("timeouts", "-c lock_timeout=0", "WARNING", "lock_timeout = 0"),
+        ("log", "-c log_statement=all", "WARNING", "log_statement = all"),
+        ("log", "-c log_min_error_statement=error", "WARNING", "log_min_error_statement = error"),
         ("upkeep", "-c track_counts=off", "WARNING", "track_counts is off"),
     ],
 )

@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from ledger.config import Settings
+from ledger.store.embedded import SERVER_SETTINGS
 from tests.deploy.places import DEPLOY, ROOT, program, run
 from tests.faults.postgres_proxy import PostgresProxy
 from tests.faults.processes import ServiceProcess
@@ -208,6 +209,12 @@ def test_every_container_of_ours_is_hardened_and_nothing_but_the_proxy_is_open_t
             assert service["cap_drop"] == ["ALL"], name
             assert service["security_opt"] == ["no-new-privileges:true"], name
     assert "database" not in services["envoy"]["networks"]
+
+
+def test_the_database_of_compose_logs_as_little_of_members_as_the_embedded_one() -> None:
+    given = compose()["services"]["postgres"]["command"]
+    for name in ("log_min_error_statement", "log_error_verbosity"):
+        assert f"{name}={SERVER_SETTINGS[name]}" in given
 
 
 def test_compose_says_which_variables_it_wants() -> None:

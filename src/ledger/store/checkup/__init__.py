@@ -68,6 +68,7 @@ def _examine_as_service(url: str, embedded: bool) -> Iterator[Observation]:
             yield _look("schema", ledger.check_schema, service)
             yield _look("durability", server.check_durability, connection)
             yield _look("timeouts", server.check_timeouts, connection)
+            yield _look("log", server.check_log, connection)
             if ledger.exists(connection, "background_work"):
                 yield _look("verification", ledger.check_verification, connection)
                 yield _look("schedule", ledger.check_due, connection)

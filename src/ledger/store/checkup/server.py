@@ -187,6 +187,32 @@ def check_durability(connection: sa.Connection) -> Observation:
     return Observation("durability", OK, f"synchronous_commit = {values['synchronous_commit']}")
 
 
+#: with these the database logs no statement and no row
+_QUIET = {
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
+    "log_statement": "none",
+    "log_min_duration_statement": "-1",
+}
+
+
+def check_log(connection: sa.Connection) -> Observation:
+    """The database's own log tells nothing of members."""
+    values = {name: _setting(connection, name) for name in _QUIET}
+    loud = [name for name, quiet in _QUIET.items() if values[name] != quiet]
+    if not loud:
+        return Observation("log", OK, "the database logs no statements")
+    return Observation(
+        "log",
+        WARNING,
+        ", ".join(f"{name} = {values[name]}" for name in loud),
+        "Members and receipts get into the database's log, with statements that fail, wait or are"
+        " slow.",
+        f"Set {', '.join(f'{name} = {_QUIET[name]}' for name in loud)}; or guard that log as you"
+        " guard the ledger.",
+    )
+
+
 def check_timeouts(connection: sa.Connection) -> Observation:
     """A statement, a lock and a forgotten transaction end by themselves."""
     names = [name for name in SESSION_SETTINGS if name.endswith("timeout")]
