@@ -259,7 +259,7 @@ class Metrics:
         self.pending_points = of_program("pending_points", "Points that are not spendable yet")
         self.debt_points = of_program("debt_points", "Points that members owe")
         self.expiring_points = of_program(
-            "expiring_points", "Available points that will have expired in 30 days"
+            "expiring_points", "Available points whose date comes within 30 days"
         )
         self.members = of_program("members", "Members, without closed memberships", "tier")
         self.database_bytes = Gauge(
