@@ -6,8 +6,10 @@ pydantic takes a quarter of a second to load. Imports nothing of the rest of the
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -142,6 +144,23 @@ def _beside(other: str, *, always: bool = False) -> AfterValidator:
     return AfterValidator(check)
 
 
+#: Settings that keep somebody out. One of them misspelt must not leave the door open unnoticed.
+_GUARDS = (
+    "tls_certificate",
+    "tls_key",
+    "tls_client_ca",
+    "tls_client_names",
+    "tls_revoked",
+    "behind_tls_proxy",
+    "quota_per_second",
+    "require_credentials",
+    "token_keys",
+)
+#: from where on a name is taken for another one misspelt (difflib's ratio)
+_ALIKE = 0.8
+#: a name of more characters is taken for the beginning of another one
+_SHORT = 4
+
 #: no file, which is looked at all the same
 _CHECKED: Any = Field(default=None, validate_default=True)
 
@@ -219,14 +238,32 @@ def load(flags: Mapping[str, object]) -> Settings:
     Raises SettingsInvalid with every fault, named as the caller gave it.
     """
     given = {name: value for name, value in flags.items() if value is not None}
+    faults = list(_misspelt(os.environ))
     try:
-        return Settings(**given)  # type: ignore[arg-type]
+        settings = Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
-        faults = [
+        faults += [
             (_where(str(fault["loc"][0]), given), _what(fault["msg"]))
             for fault in error.errors(include_url=False)
         ]
         raise SettingsInvalid(faults) from None
+    if faults:
+        raise SettingsInvalid(faults)
+    return settings
+
+
+def _misspelt(names: Iterable[str]) -> Iterable[tuple[str, str]]:
+    """The variables that look like one of _GUARDS and are none."""
+    prefix = "LEDGER_"
+    for name in names:
+        setting = name.lower().removeprefix(prefix.lower())
+        if not name.upper().startswith(prefix) or setting in Settings.model_fields:
+            continue
+        meant = get_close_matches(setting, _GUARDS, 1, _ALIKE)
+        if not meant and len(setting) > _SHORT:
+            meant = [guard for guard in _GUARDS if guard.startswith(setting)]
+        if meant:
+            yield name, f"is no setting; {prefix}{meant[0].upper()} is"
 
 
 def _where(name: str, given: Mapping[str, object]) -> str:

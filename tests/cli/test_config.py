@@ -184,3 +184,35 @@ def test_an_origin_is_what_a_browser_sends(origin: str, instead: str) -> None:
     assert name == "--web-origins"
     assert origin in what
     assert instead in what
+
+
+@pytest.mark.parametrize(
+    ("misspelt", "meant"),
+    [
+        ("LEDGER_REQUIRE_CREDENTIAL", "LEDGER_REQUIRE_CREDENTIALS"),
+        ("ledger_require_credentails", "LEDGER_REQUIRE_CREDENTIALS"),
+        ("LEDGER_TOKENKEYS", "LEDGER_TOKEN_KEYS"),
+        ("LEDGER_TLS_CERT", "LEDGER_TLS_CERTIFICATE"),
+        ("LEDGER_TLS_REVOKE", "LEDGER_TLS_REVOKED"),
+        ("LEDGER_QUOTA_PER_SECONDS", "LEDGER_QUOTA_PER_SECOND"),
+    ],
+)
+def test_a_setting_that_keeps_somebody_out_is_not_lost_by_a_slip(
+    misspelt: str, meant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(misspelt, "1")
+    with pytest.raises(config.SettingsInvalid) as caught:
+        config.load({})
+    assert caught.value.faults == [(misspelt, f"is no setting; {meant} is")]
+
+
+def test_variables_of_others_are_none_of_our_business(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the client reads, what compose keeps, what Kubernetes tells of a service `ledger`."""
+    for name in (
+        *("API_KEY", "CA_FILE", "CLIENT_CERTIFICATE", "CLIENT_KEY", "PROGRAM", "SERVER"),
+        *("APP_PASSWORD", "OWNER_PASSWORD", "DATABASE_USER", "CDNOW_FILE", "HTTP_ADDR"),
+        *("SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_GRPC", "PORT", "PORT_50051_TCP"),
+        *("PORT_50051_TCP_ADDR", "PORT_50051_TCP_PORT", "PORT_50051_TCP_PROTO"),
+    ):
+        monkeypatch.setenv(f"LEDGER_{name}", "tcp://10.0.0.1:50051")
+    assert config.load({}).development
