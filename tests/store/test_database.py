@@ -52,14 +52,22 @@ def test_another_database_is_refused_saying_what_is_supported(text: str) -> None
     assert "secret" not in str(refusal.value)
 
 
-def test_an_address_that_can_not_be_read_is_refused_without_repeating_its_password() -> None:
+@pytest.mark.parametrize(
+    "text",
+    ["me:secret@db", "postgresql://me:an@other:secret@db:5432/x", "postgresql://me@db:secret/x"],
+)
+def test_an_address_that_can_not_be_read_is_refused_without_repeating_its_password(
+    text: str,
+) -> None:
     with pytest.raises(DatabaseUnusable, match="can not be read") as refusal:
-        normalize_url("me:secret@db")
+        normalize_url(text)
     assert "secret" not in str(refusal.value)
 
 
 def test_messages_name_the_address_without_any_password() -> None:
-    url = normalize_url("postgresql://me:secret@db/x?password=secret&sslmode=require")
+    url = normalize_url(
+        "postgresql://me:secret@db/x?password=secret&sslpassword=secret&sslmode=require"
+    )
     assert database.where(url) == "postgresql+psycopg2://me:***@db/x?sslmode=require"
 
 

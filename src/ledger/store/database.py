@@ -74,7 +74,7 @@ def normalize_url(text: str) -> URL:
     """
     try:
         url = make_url(text)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # a password with @ and : in it counts as part of the port
         raise DatabaseUnusable(
             "the database address can not be read: it should look like "
             "postgresql://user:password@host:5432/database"
@@ -244,8 +244,10 @@ def unreachable(url: URL, error: OperationalError) -> DatabaseUnusable:
 
 
 def where(url: URL) -> str:
-    """The address without its password, for messages."""
-    return url.difference_update_query(["password"]).render_as_string(hide_password=True)
+    """The address without its passwords, for messages."""
+    return url.difference_update_query(["password", "sslpassword"]).render_as_string(
+        hide_password=True
+    )
 
 
 def _roll_back(dbapi_connection: Any, *_: object) -> None:
