@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import doctest
+import socket
+import threading
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -160,3 +162,33 @@ def test_the_example_of_the_documentation_runs(shop: Shop) -> None:
 
     assert results.attempted == 3
     assert results.failed == 0
+
+
+@pytest.mark.parametrize("port_is_open", [True, False])
+def test_a_call_during_which_the_connection_is_closed_has_no_answer(port_is_open: bool) -> None:
+    """Neither one that the ledger has not answered, nor one that waits for its next try."""
+    failures: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            client.program()
+        except Exception as failure:
+            failures.append(failure)
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}" if port_is_open else "127.0.0.1:1"
+        client = LedgerClient(address, PROGRAM, timeout_seconds=30.0)
+        threads = [threading.Thread(target=ask) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        if port_is_open:
+            silent.accept()
+        client.close()
+        for thread in threads:
+            thread.join()
+        ask()
+
+    assert len(failures) == 9
+    assert {type(failure) for failure in failures} == {NoAnswer}, failures
+    assert isinstance(failures[-1], NoAnswer)
+    assert failures[-1].reason == "CLOSED"

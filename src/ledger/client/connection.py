@@ -8,6 +8,7 @@ messages: what people use is `LedgerClient`.
 from __future__ import annotations
 
 import random
+import threading
 import time
 from collections.abc import Iterator
 from types import TracebackType
@@ -17,7 +18,7 @@ import grpc
 from google.protobuf.message import Message
 
 from ledger.client.credentials import Credentials, open_channel
-from ledger.client.errors import LedgerError, error_of_call
+from ledger.client.errors import LedgerError, NoAnswer, error_of_call
 from ledger.v1 import (
     balance_pb2_grpc,
     member_pb2_grpc,
@@ -48,6 +49,7 @@ class Connection:
         chosen = credentials or Credentials()
         self._metadata = chosen.metadata
         self._channel = open_channel(address, chosen)
+        self._closed = threading.Event()
         self.programs = program_pb2_grpc.ProgramServiceStub(self._channel)
         self.members = member_pb2_grpc.MemberServiceStub(self._channel)
         self.points = points_pb2_grpc.PointsServiceStub(self._channel)
@@ -55,7 +57,8 @@ class Connection:
         self.balances = balance_pb2_grpc.BalanceServiceStub(self._channel)
 
     def close(self) -> None:
-        """Drop the connection; calls that run are cancelled."""
+        """Drop the connection; calls that run end with NoAnswer, and so does any after it."""
+        self._closed.set()
         self._channel.close()
 
     def __enter__(self) -> Self:
@@ -83,14 +86,14 @@ class Connection:
             try:
                 left = max(0.001, deadline - time.monotonic())
                 result = method(request, timeout=left, metadata=self._metadata)
-            except grpc.RpcError as grpc_error:
-                error = error_of_call(grpc_error, self.address)
+            except (grpc.RpcError, ValueError) as failure:
+                error = self._error_of(failure)
                 error.request_id = getattr(request, "request_id", "")
                 wait = retry_delay_seconds(attempt, error)
                 out_of_time = time.monotonic() + wait >= deadline
                 if not may_try_again(error) or attempt == TRIES or out_of_time:
                     raise error from None
-                time.sleep(wait)
+                self._closed.wait(wait)
             else:
                 assert isinstance(result, answer)
                 return result
@@ -111,9 +114,9 @@ class Connection:
                     attempt = 0
                     assert isinstance(result, answer)
                     yield result
-                time.sleep(FIRST_DELAY_SECONDS)
-            except grpc.RpcError as grpc_error:
-                error = error_of_call(grpc_error, self.address)
+                self._closed.wait(FIRST_DELAY_SECONDS)
+            except (grpc.RpcError, ValueError) as failure:
+                error = self._error_of(failure)
                 attempt += 1
                 if attempt == 1:
                     failed_at = time.monotonic()
@@ -121,7 +124,19 @@ class Connection:
                 out_of_time = time.monotonic() + wait >= failed_at + self.timeout_seconds
                 if out_of_time or not (may_try_again(error) or error.reason == "READER_TOO_SLOW"):
                     raise error from None
-                time.sleep(wait)
+                self._closed.wait(wait)
+
+    def _error_of(self, failure: grpc.RpcError | ValueError) -> LedgerError:
+        """What a call failed with. After a close it is that, whatever grpc calls it."""
+        if self._closed.is_set():
+            return NoAnswer(
+                f"the connection to {self.address} was closed here",
+                code="CANCELLED",
+                reason="CLOSED",
+            )
+        if isinstance(failure, ValueError):
+            raise failure
+        return error_of_call(failure, self.address)
 
 
 def may_try_again(error: LedgerError) -> bool:
