@@ -170,6 +170,17 @@ def test_without_an_allowance_nothing_is_given(queue_path: Path) -> None:
         queue.add(redemption(1, "m-1", 1), points=1)
 
 
+@pytest.mark.parametrize("points", [0, -60])
+def test_a_redemption_takes_of_the_allowance_what_it_names_whatever_is_said(
+    points: int, queue: OfflineQueue
+) -> None:
+    item = queue.add(redemption(1, "m-1", 60), points=points)
+
+    assert item.points == 60
+    with pytest.raises(AllowanceExceeded):
+        queue.add(redemption(2, "m-1", 60), points=points)
+
+
 def test_a_redemption_nobody_was_told_of_is_given_back_once(queue: OfflineQueue) -> None:
     item = queue.add(redemption(1, "m-1", 500), points=500, promised=False)
     done = points_pb2.BatchWriteResult(receipt={"redemption": {"redemption_id": "r-x-9"}})

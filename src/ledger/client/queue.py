@@ -142,7 +142,8 @@ class OfflineQueue:
     def add(self, request: Message, *, points: int = 0, promised: bool = True) -> Item:
         """The item of a write, on the disk. The same request once more is the same item.
 
-        `points` is what a redemption takes of the allowance. A redemption that is not `promised`
+        `points` is what a redemption takes of the allowance: what it names, and for a reward what
+        that is known to cost. A redemption that is not `promised`
         is one that nobody has been told of yet: unless `promise` follows, what it takes is given
         back. Raises AllowanceExceeded, InvalidRequest for what no batch can hold, AlreadyExists for
         a request id that has been used for something else, QueueError: then it is not queued.
@@ -159,6 +160,8 @@ class OfflineQueue:
         write = write_of(item)
         if write.program_id != self.program_id:
             raise malformed("program_id", f"must be {self.program_id}, not {write.program_id!r}")
+        if item.HasField("redeem_points"):
+            points = max(points, write.points, 0)
         with self._transaction() as execute:
             known = execute(
                 "SELECT * FROM items WHERE member_id = ? AND request_id = ?",
