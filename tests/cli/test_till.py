@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -324,6 +325,21 @@ def test_in_a_narrow_window_nothing_is_cut_off(
     assert "10 points" in shown
     assert "…" not in shown + queued
     assert queued.replace("\n", "").count(receipt) == 2
+
+
+def test_what_to_do_about_a_clock_that_is_wrong_is_said(till: TillCli) -> None:
+    till.events("m-1\n50.00\n")
+    late = datetime.now(UTC) - timedelta(days=400)
+    with OfflineQueue(till.queue, "beans") as queue:
+        request = Requests("beans", "EUR").purchase(
+            "m-1", "5.00", purchase_id="r-1", request_id="q-1", effective_time=late
+        )
+        queue.add(request)
+
+    shown = " ".join(till("upload\nqueue\n").out.split())
+
+    assert "✗ purchase r-1 of 5.00 EUR for m-1: effective_time" in shown
+    assert "Set the clock, then ring it up again." in shown
 
 
 def test_a_redemption_that_nobody_was_told_of_does_not_look_like_one_to_give_goods_for(

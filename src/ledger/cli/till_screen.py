@@ -61,6 +61,11 @@ _NARROW_COLUMNS: Final = 70
 #: of a redemption that nobody was told of
 _TO_GIVE_BACK: Final = {"waiting", "recorded"}
 _GIVEN_BACK: Final = "give nothing: nobody was told of it, and what it takes is given back"
+#: what to do about an instant that the ledger does not take
+_CLOCK: Final = (
+    "Nothing was recorded: this till's clock is wrong, or it was offline for too long. Set the "
+    "clock, then ring it up again."
+)
 
 
 class ScreenFace:
@@ -209,7 +214,7 @@ class ScreenFace:
         lines: list[RenderableType] = []
         for item in items:
             when = item.create_time.astimezone(self._zone)
-            why = item.error.message if item.error is not None else item.trouble
+            why = _why(item.error) if item.error is not None else item.trouble
             if item.kind == "redemption" and not item.promised and item.state in _TO_GIVE_BACK:
                 why = _GIVEN_BACK
             row = (
@@ -254,7 +259,7 @@ class ScreenFace:
             return Text.assemble(("↑ ", "green"), self._about(item), (f" · {balance}", "dim"))
         assert item.error is not None
         return Text.assemble(
-            ("✗ ", "bold red"), self._about(item), (f": {item.error.message}", "red"),
+            ("✗ ", "bold red"), self._about(item), (f": {_why(item.error)}", "red"),
             (f" · `queue` lists it as #{item.item_id}", "dim"),
         )  # fmt: skip
 
@@ -263,6 +268,8 @@ class ScreenFace:
         if isinstance(error, LedgerError | QueueError):
             head, message = f"✗ {error.reason}  ", error.message
         self._print(Text.assemble((head, "bold red"), message))
+        if isinstance(error, LedgerError) and error.reason == "EFFECTIVE_TIME_OUT_OF_RANGE":
+            self._print(Text(f"  {_CLOCK}", "yellow"))
 
     def said(self, what: str, text: str) -> None:
         self._print(Text(text, "" if what == "help" else "dim"))
@@ -359,6 +366,12 @@ def _reward(reward: Reward) -> tuple[Text, ...]:
         Text(str(reward.value or off)),
         Text("✓ can be had", "green") if reward.available else obstacles,
     )
+
+
+def _why(error: LedgerError) -> str:
+    if error.reason == "EFFECTIVE_TIME_OUT_OF_RANGE":
+        return f"{error.message}. {_CLOCK}"
+    return error.message
 
 
 def _missing(missing: Missing) -> str:
