@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from ledger.store.migrate import migrate
 from ledger.v1 import balance_pb2
-from tests.faults.processes import ServiceProcess
+from tests.conftest import running_server
+from tests.faults.processes import ServiceProcess, connect, private_postgres
 from tests.service.client import Failure, GrpcClient
 from tests.service.requests import PROGRAM, open_program, purchase
 from tests.service.streams import TRANSPORTS, events, watch
@@ -93,3 +95,31 @@ def test_workers_tell_each_others_streams(database_url: str, tmp_path: Path) -> 
                 balance
             )
         writer.close()
+
+
+@pytest.mark.parametrize("from_now", [False, True])
+def test_no_event_is_left_out_when_a_crash_has_ids_given_again(from_now: bool) -> None:
+    """Of transactions that came to nothing, the database may know nothing after a crash: others get
+    their ids."""
+    request = balance_pb2.StreamEventsRequest(program_id=PROGRAM, from_now=from_now)
+    with private_postgres() as postgres:
+        migrate(postgres.url())
+        with running_server(postgres.url(), scheduler_seconds=0, verify_rate=0) as server:
+            client = GrpcClient(server.grpc_address)
+            open_program(client)
+            with contextlib.closing(connect(postgres.url())) as session:
+                session.autocommit = True
+                for _ in range(20):
+                    session.cursor().execute("BEGIN; SELECT pg_current_xact_id(); ROLLBACK")
+            with events(server, request) as stream:
+                request.cursor = next(message for message in stream if message.caught_up).cursor
+                request.from_now = False
+            postgres.kill()
+            client.close()
+        postgres.start()
+        with running_server(postgres.url(), scheduler_seconds=0, verify_rate=0) as server:
+            client = GrpcClient(server.grpc_address)
+            client.record_purchase(purchase(1))
+            with events(server, request) as stream:
+                assert next(stream).entry.purchase_id == "receipt-1"
+            client.close()

@@ -21,7 +21,7 @@ from ledger.rpc.answers import sealed_message
 from ledger.rpc.fields import Fields
 from ledger.rpc.lookup import program_covering
 from ledger.rpc.wellknown import timestamp
-from ledger.store.following import Page, StoredWarning, read_events, read_snapshot
+from ledger.store.following import Page, StoredWarning, read_end, read_events
 from ledger.store.queries import JournalEntry
 from ledger.v1 import balance_pb2
 
@@ -60,7 +60,7 @@ async def stream_events(
     async with feed.listen(program_id, None, _GAP_SECONDS) as listener:
         program = await engine.program(program_id)
         if request.from_now:
-            position = _Position((await engine.query(read_snapshot)).xmin)
+            position = _Position(await engine.query(read_end, program_id))
         said_at, caught_up = time.monotonic(), False
         while True:
             try:

@@ -42,6 +42,16 @@ _BOUNDS = (
     f" EXISTS ({_WAITING.format('entries')}) OR EXISTS ({_WAITING.format('expiry_warnings')})"
 )
 
+_LAST_ID = (
+    "(SELECT xid FROM {} WHERE program_id = %(program)s"
+    " AND xid < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY xid DESC LIMIT 1)"
+)
+#: the last transaction that can be read in order; 0: there is none
+_LATEST = (
+    f"SELECT coalesce(greatest({_LAST_ID.format('entries')},"
+    f" {_LAST_ID.format('expiry_warnings')})::text::bigint, 0)"
+)
+
 
 class Snapshot(NamedTuple):
     """Which transactions had been committed: all below `xmin`, none from `xmax` on, and of those
@@ -65,7 +75,9 @@ class StoredWarning(NamedTuple):
 
 
 class Page(NamedTuple):
-    """Events of a program in order, and where the next page begins."""
+    """Events of a program in order, and where the next page begins: behind the last of them, and
+    not behind later transactions, whose ids may be given again after a crash if nothing came of
+    them."""
 
     events: list[JournalEntry | StoredWarning]
     until: int
@@ -146,20 +158,29 @@ def read_events(connection: sa.Connection, program_id: str, since: int, limit: i
     with _by_index(connection):
         values = {"program": program_id, "since": str(since), "limit": limit}
         horizon, last, waiting = connection.exec_driver_sql(_BOUNDS, values).one()
-        until = end = horizon
+        read_to = end = horizon
         if last is not None:
-            until = last + 1
-        found = _read_between(connection, program_id, since, until)
+            read_to = last + 1
+        found = _read_between(connection, program_id, since, read_to)
         while True:
             if held_up := [event.xid for event in found if event.follows >= end]:
                 # What it follows has to wait, so it has to, and what follows it.
-                until = end = min(held_up)
+                read_to = end = min(held_up)
                 found = [event for event in found if event.xid < end]
-            elif (beyond := max((event.follows for event in found), default=0)) >= until:
-                found += _read_between(connection, program_id, until, beyond + 1)
-                until = beyond + 1
+            elif (beyond := max((event.follows for event in found), default=0)) >= read_to:
+                found += _read_between(connection, program_id, read_to, beyond + 1)
+                read_to = beyond + 1
             else:
-                return Page(_in_order(found), until, until < end, waiting)
+                break
+    until = max((event.xid + 1 for event in found), default=min(since, horizon))
+    return Page(_in_order(found), until, read_to < end, waiting)
+
+
+def read_end(connection: sa.Connection, program_id: str) -> int:
+    """Where a page begins that has nothing of what is committed, unless it waits for another one."""
+    with _by_index(connection):
+        latest = connection.exec_driver_sql(_LATEST, {"program": program_id}).scalar_one()
+    return int(latest) + 1
 
 
 def _read_between(
