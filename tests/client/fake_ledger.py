@@ -45,6 +45,8 @@ class FakeLedger:
     down: status_pb2.Status | None = None
     #: whether it leaves out the last answer of each batch
     forgets: bool = False
+    #: whether it answers the last of each batch first
+    reverses: bool = False
     address: str = ""
     #: the request ids of each batch
     batches: list[list[str]] = field(default_factory=list)
@@ -78,6 +80,9 @@ def fake_ledger(answer: Answer = recorded) -> Iterator[FakeLedger]:
                     response.results.add(error=outcome)
             if ledger.forgets:
                 del response.results[-1]
+            if ledger.reverses:
+                results = list(response.results)[::-1]
+                response = points_pb2.BatchWriteResponse(results=results)
             return response
 
     server = grpc.server(ThreadPoolExecutor(2))

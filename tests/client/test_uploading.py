@@ -9,6 +9,7 @@ import pytest
 from ledger.client import Credentials, OfflineQueue
 from ledger.client.connection import TRIES, Connection
 from ledger.client.uploading import Upload, upload
+from ledger.v1 import types_pb2
 from tests.client.fake_ledger import FakeLedger, Result, fake_ledger, recorded, status
 from tests.client.test_queue import ids, purchase, redemption
 
@@ -177,6 +178,24 @@ def test_a_ledger_that_answers_too_little_settles_nothing(
     assert done.trouble is not None
     assert "0 answers to 1 items" in done.trouble.message
     assert ids(queue) == ["q-0"]
+
+
+def test_a_ledger_that_mixes_up_its_answers_settles_nothing(
+    ledger: FakeLedger, queue: OfflineQueue
+) -> None:
+    ledger.answer = lambda request_id, times: types_pb2.Receipt(
+        entries=[types_pb2.Entry(request_id=request_id)]
+    )
+    for number in range(2):
+        queue.add(purchase(number, f"m-{number}"))
+    ledger.reverses = True
+    mixed_up = uploaded(ledger, queue)
+    assert ids(queue) == ["q-0", "q-1"]
+    ledger.reverses = False
+    uploaded(ledger, queue)
+
+    assert "mixed up" in str(mixed_up.trouble)
+    assert ids(queue) == []
 
 
 def test_nothing_more_is_sent_once_it_is_to_stop(ledger: FakeLedger, queue: OfflineQueue) -> None:

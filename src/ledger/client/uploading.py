@@ -94,6 +94,9 @@ def _upload(
             count = f"{len(answer.results)} answers to {len(batch)} items"
             done.trouble = ServerFailed(f"the ledger gave {count}", code="INTERNAL")
             return
+        if _are_mixed_up(batch, answer.results):
+            done.trouble = ServerFailed("the ledger mixed up its answers", code="INTERNAL")
+            return
         settled = queue.settle(batch, answer.results, telling=telling)
         done.answered += [item for item in settled if item.state != WAITING]
         if telling in {item.item_id for item in settled if item.state != WAITING}:
@@ -107,6 +110,16 @@ def _upload(
 def is_of_the_whole_till(error: LedgerError) -> bool:
     """Whether it keeps the till from everything: the way to the ledger, credentials, program."""
     return isinstance(error, NoAnswer | NotAllowed) or error.reason == "PROGRAM_NOT_FOUND"
+
+
+def _are_mixed_up(batch: Sequence[Item], results: Sequence[points_pb2.BatchWriteResult]) -> bool:
+    """Whether a receipt is another item's of the batch: nobody is told somebody else's balance."""
+    sent = {item.request_id for item in batch}
+    for item, result in zip(batch, results, strict=True):
+        told = {entry.request_id for entry in result.receipt.entries} & sent
+        if told and item.request_id not in told:
+            return True
+    return False
 
 
 def _of_the_whole_till(results: Sequence[points_pb2.BatchWriteResult]) -> LedgerError | None:
