@@ -327,6 +327,17 @@ def test_in_a_narrow_window_nothing_is_cut_off(
     assert queued.replace("\n", "").count(receipt) == 2
 
 
+def test_a_write_that_is_damaged_is_not_said_to_be_queued_again(till: TillCli) -> None:
+    till.events("m-1\n5.00\n", "--offline")
+    with OfflineQueue(till.queue, "beans") as queue:
+        queue._connection.execute("UPDATE items SET checksum = x'00'")
+
+    shown = " ".join(till("upload\nretry 1\nqueue\n").out.split())
+
+    assert "✗ 1 can not be sent again: the file has damaged this write" in shown
+    assert "⧗ queued" not in shown
+
+
 def test_what_to_do_about_a_clock_that_is_wrong_is_said(till: TillCli) -> None:
     till.events("m-1\n50.00\n")
     late = datetime.now(UTC) - timedelta(days=400)

@@ -174,9 +174,12 @@ class Session:
 
     def _retry(self, number: str) -> None:
         try:
-            self.face.written(self.till.retry(int(number.removeprefix("#"))))
+            item = self.till.retry(int(number.removeprefix("#")))
         except KeyError:
             raise ValueError(f"the queue has nothing with the number {number}") from None
+        if item.error is not None:
+            raise ValueError(f"{number} can not be sent again: {item.error.message}")
+        self.face.written(item)
 
     def _offline(self) -> None:
         self.till.go_offline()
