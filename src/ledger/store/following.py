@@ -177,7 +177,7 @@ def read_events(connection: sa.Connection, program_id: str, since: int, limit: i
 
 
 def read_end(connection: sa.Connection, program_id: str) -> int:
-    """Where a page begins that has nothing of what is committed, unless it waits for another one."""
+    """Where a page begins that has nothing of what is committed but what has to wait."""
     with _by_index(connection):
         latest = connection.exec_driver_sql(_LATEST, {"program": program_id}).scalar_one()
     return int(latest) + 1
