@@ -20,7 +20,7 @@ import pytest
 
 from ledger import signals
 from ledger.store import embedded
-from ledger.store.migrate import MIGRATOR_LOCK
+from ledger.store.migrate import MIGRATOR_LOCK, migrate
 from tests.cli.conftest import Cli, Result
 from tests.conftest import RunningServer, make_directory
 
@@ -111,6 +111,20 @@ def wait_for_a_migrator(cursor: psycopg2.extensions.cursor) -> None:
             return
         assert time.monotonic() < deadline, "nobody migrates within 60 s"
         time.sleep(0.05)
+
+
+def test_an_embedded_database_of_a_later_version_is_served() -> None:
+    with data_directory() as path:
+        with embedded.start(path) as database:
+            migrate(database.url())
+            with closing(psycopg2.connect(database.url())) as connection:
+                connection.cursor().execute("UPDATE alembic_version SET version_num = '9999'")
+                connection.commit()
+        with serving("--data-dir", path) as (process, addresses):
+            with urlopen(f"http://{addresses['httpAddress']}/readyz", timeout=5) as ready:
+                assert ready.status == 200
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=20) == 0
 
 
 async def test_what_nohup_ignores_stays_ignored() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -346,12 +347,13 @@ def serve(
 def _serve(chosen: Settings, url: str, on_ready: OnReady) -> None:
     from ledger.cli.failure import CommandFailed
     from ledger.rpc.options import ServeOptions
-    from ledger.store.migrate import migrate
+    from ledger.store.migrate import SchemaAhead, migrate
 
     if chosen.tracing:
         _require_opentelemetry()
     if chosen.database_url is None:
-        migrate(url)
+        with suppress(SchemaAhead):  # the version before still serves: an update was undone
+            migrate(url)
     options = ServeOptions(
         database_url=url,
         grpc_address=chosen.grpc_address,

@@ -62,6 +62,7 @@ class DatabaseUnusable(Exception):
 
     EmbeddedServerError   the embedded server can not be started or stopped
     MigrationRefused      its schema can not be brought up to date
+      SchemaAhead         because it is newer than the program
     SchemaBehind          its schema is older than the program
     """
 

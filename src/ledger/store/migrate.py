@@ -55,6 +55,16 @@ class MigrationRefused(DatabaseUnusable):
     """The schema can not be brought up to date; it has the last revision that could be done."""
 
 
+class SchemaAhead(MigrationRefused):
+    """The schema is of a later version of this program, which can still use it."""
+
+    def __init__(self, current: str, head: str) -> None:
+        super().__init__(
+            f"the database has schema {current}, which is newer than this program ({head}): "
+            "update the program"
+        )
+
+
 #: what somebody else's lock makes of a migration, and a moment later may not
 _IN_THE_WAY = (psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected)
 
@@ -128,10 +138,7 @@ def _migrate(connection: Connection) -> MigrationResult:
     before = current_revision(connection)
     connection.commit()
     if before is not None and not _known(before):
-        raise MigrationRefused(
-            f"the database has schema {before}, which is newer than this program "
-            f"({head_revision()}): update the program"
-        )
+        raise SchemaAhead(before, head_revision())
     logging.getLogger("alembic").setLevel(logging.WARNING)
     config = _config()
     config.attributes["connection"] = connection
