@@ -113,6 +113,8 @@ class Feed:
         self._wanted = asyncio.Event()
         #: what it shows has been told; None while nothing is followed
         self._seen: Snapshot | None = None
+        #: whether it may be of a database that has crashed since
+        self._lost = False
         #: when (monotonic) everything that was committed had been told
         self._told_at = 0.0
         self._open = 0
@@ -231,10 +233,10 @@ class Feed:
             try:
                 await self._look()
             except LedgerError:  # the engine has said why
-                pause = RETRY_SECONDS
+                self._lost, pause = True, RETRY_SECONDS
             except Exception:
                 log.exception("feed failed")
-                pause = RETRY_SECONDS
+                self._lost, pause = True, RETRY_SECONDS
             await asyncio.sleep(pause)
 
     async def _look(self) -> None:
@@ -247,6 +249,10 @@ class Feed:
         seen, changes = await self._engine.query(read_changes, before, wanted)
         for listener in self._new:  # nobody has looked for them
             listener.wake()
+        if self._lost:  # a crash has ids given again, which then are nothing new
+            self._lost = False
+            for followed in self._followed.values():
+                followed.wake(list(followed.listeners))
         for program_id, (members, latest) in changes.items():
             if program_id in self._followed:
                 followed = self._followed[program_id]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import threading
 import time
@@ -13,7 +14,7 @@ import grpc
 import psycopg2
 import pytest
 
-from ledger.core.errors import TooManyStreams
+from ledger.core.errors import StorageUnavailable, TooManyStreams
 from ledger.feed import OWNED_STREAMS, Feed
 from ledger.metrics import Metrics
 from ledger.rpc import watching as watching_service
@@ -450,6 +451,30 @@ class NoEngine:
 
     def tell(self, listener: Any) -> None:
         pass
+
+
+class EngineAcrossACrash(NoEngine):
+    """The same while its database crashes, and gives ids of transactions a second time."""
+
+    def __init__(self) -> None:
+        self.answers: list[Any] = [Snapshot(20, 20, ()), (Snapshot(20, 20, ()), {}), None]
+
+    async def query(self, function: Any, *arguments: Any) -> Any:
+        answer = self.answers.pop(0) if self.answers else (Snapshot(25, 25, ()), {})
+        if answer is None:
+            raise StorageUnavailable()
+        return answer
+
+
+async def test_everybody_looks_again_once_a_database_that_was_lost_answers() -> None:
+    engine = EngineAcrossACrash()
+    feed = Feed(engine, Metrics())  # type: ignore[arg-type]
+    async with feed.listen(PROGRAM, "m-1") as listener:
+        feed.start()
+        async with asyncio.timeout(10):
+            await listener.wait(60)
+        assert engine.answers == [], "not before it was lost"
+    await feed.stop()
 
 
 async def test_one_member_can_not_use_up_all_streams() -> None:
