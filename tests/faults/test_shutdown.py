@@ -22,7 +22,7 @@ from ledger.store import embedded
 from tests.conftest import make_directory, running_server
 from tests.faults.load import Load, client_of, open_shop
 from tests.faults.postgres_proxy import PostgresProxy
-from tests.faults.processes import ServiceProcess, eventually
+from tests.faults.processes import ServiceProcess, connect, eventually
 from tests.service.client import Failure, GrpcClient
 from tests.service.requests import balance, purchase
 
@@ -100,6 +100,56 @@ def starved(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
     finally:
         over.set()
         thread.join(30)
+
+
+def test_a_starved_service_answers_every_write_that_its_database_did_before_it_hangs_up(
+    database_url: str,
+) -> None:
+    """Whoever is cut off instead can repeat the call, but was promised an answer."""
+    answered: set[str] = set()
+    refused: Counter[str] = Counter()
+
+    def write(address: str, number: int) -> None:
+        with contextlib.closing(client_of(address)) as client:
+            try:
+                client.record_purchase(purchase(number))
+                answered.add(f"receipt-{number}")
+            except Failure as failure:
+                refused[failure.reason or failure.code] += 1
+
+    with (
+        contextlib.closing(connect(database_url)) as connection,
+        connection.cursor() as cursor,
+        contextlib.ExitStack() as over,
+        ThreadPoolExecutor(8) as pool,
+        running_server(database_url) as server,
+    ):
+        with contextlib.closing(client_of(server.grpc_address)) as client:
+            open_shop(client)
+        cursor.execute(
+            "CREATE FUNCTION be_slow() RETURNS trigger LANGUAGE plpgsql"
+            " AS $$ BEGIN PERFORM pg_sleep(2); RETURN NULL; END $$;"
+            "CREATE TRIGGER slow AFTER INSERT ON purchases"
+            " FOR EACH STATEMENT EXECUTE FUNCTION be_slow()"
+        )
+
+        def writing() -> bool:
+            cursor.execute(
+                "SELECT FROM pg_stat_activity"
+                " WHERE datname = current_database() AND wait_event = 'PgSleep'"
+            )
+            return cursor.fetchone() is not None
+
+        for number in range(8):
+            pool.submit(write, server.grpc_address, number)
+        eventually("purchases are being recorded", writing)
+        over.enter_context(starved(server.loop))
+    with contextlib.closing(connect(database_url)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT purchase_id FROM purchases")
+        recorded = {purchase_id for (purchase_id,) in cursor}
+    assert recorded, "none was under way"
+    assert recorded == answered
+    assert set(refused) <= {"SHUTTING_DOWN"}
 
 
 @contextlib.contextmanager
