@@ -10,13 +10,16 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+import msgspec
 import psycopg2
 import pytest
 
+from ledger.core.program import Program
 from ledger.rpc import events as events_service
+from ledger.rpc.cursors import Position, opened, sealed
 from ledger.v1 import balance_pb2, types_pb2
 from tests.conftest import RunningServer, running_server
 from tests.service.client import Failure, GrpcClient
@@ -296,49 +299,87 @@ def test_heartbeats_carry_a_cursor_that_saves_a_second_look(
         # Others may move it too, before the purchase does.
         third = next(beat for beat in stream if all_of(server, cursor=beat.cursor) == [])
     assert third.caught_up
-    assert third.cursor != second.cursor
+    program = known_program(server)
+    assert opened(third.cursor, program) != opened(second.cursor, program)
     assert names(all_of(server, cursor=second.cursor)) == [("m-1", "PURCHASE", 2)]
 
 
 # -- refusals ------------------------------------------------------------------------------------
 
 
-def made(*parts: object) -> str:
-    return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode()
+#: by name: what somebody who has a cursor, or a program of that name, might send instead
+NO_CURSORS: dict[str, Callable[[str, Program], str]] = {
+    "garbage": lambda cursor, _: "garbage",
+    "letters that no cursor has": lambda cursor, _: "äöü" + cursor[3:],
+    "a long one": lambda cursor, _: "A" * 600,
+    "a short one": lambda cursor, _: cursor[:-4],
+    "its length": lambda cursor, _: "A" * len(cursor),
+    "what a cursor once was": lambda cursor, _: base64.urlsafe_b64encode(
+        json.dumps([PROGRAM, 1, 0]).encode()
+    ).decode(),
+    "another place": lambda cursor, _: (
+        cursor[:12] + ("A" if cursor[12] != "A" else "B") + cursor[13:]
+    ),
+    "one of another program": lambda _, program: sealed(
+        Position(1), msgspec.structs.replace(program, program_id="tea")
+    ),
+    "one of another ledger": lambda _, program: sealed(
+        Position(1), msgspec.structs.replace(program, member_key=b"another" * 4)
+    ),
+}
 
 
-@pytest.mark.parametrize(
-    ("cursor", "why"),
-    [
-        ("garbage", "is not a cursor"),
-        ("äöü", "is not a cursor"),
-        ("A" * 600, "is not a cursor"),
-        (made(), "is not a cursor"),
-        (made(PROGRAM, 1), "is not a cursor"),
-        (made(PROGRAM, "1", 0), "is not a cursor"),
-        (made(PROGRAM, True, 0), "is not a cursor"),
-        (made(PROGRAM, 1.5, 0), "is not a cursor"),
-        (made(PROGRAM, -1, 0), "is not a cursor"),
-        (made(PROGRAM, 1, -1), "is not a cursor"),
-        (made(PROGRAM, 2**63, 0), "is not a cursor"),
-        (made([PROGRAM], 1, 0), "is not a cursor"),
-        (base64.urlsafe_b64encode(b"[" * 300).decode(), "is not a cursor"),
-        (made("tea", 1, 0), "belongs to another program"),
-        (made(PROGRAM, 2**62, 0), "is ahead of this ledger"),
-    ],
-)
-def test_a_bad_cursor_is_refused(cursor: str, why: str, shared_server: RunningServer) -> None:
-    client = GrpcClient(shared_server.grpc_address)
+def known_program(server: RunningServer) -> Program:
+    """PROGRAM as the server knows it, with its secret."""
+    client = GrpcClient(server.grpc_address)
     with contextlib.suppress(Failure):  # it is there from the case before
         open_program(client)
+    client.close()
+    program = server.service.engine.catalog.known(PROGRAM)
+    assert program is not None
+    return program
+
+
+def refusals(server: RunningServer, cursor: str) -> Iterator[str]:
+    """Why a cursor is refused, on each transport."""
     for transport in TRANSPORTS:
         with pytest.raises(Failure) as raised:
-            all_of(shared_server, transport, cursor=cursor)
+            all_of(server, transport, cursor=cursor)
         assert (raised.value.code, raised.value.reason) == ("INVALID_ARGUMENT", "INVALID_FIELD")
         ((field, description),) = raised.value.violations
         assert field == "cursor"
-        assert description.startswith(why)
-    client.close()
+        yield description
+
+
+@pytest.mark.parametrize("what", NO_CURSORS)
+def test_a_bad_cursor_is_refused(what: str, shared_server: RunningServer) -> None:
+    program = known_program(shared_server)
+    good = all_of(shared_server)[0].cursor
+    assert opened(good, program)
+    for why in refusals(shared_server, NO_CURSORS[what](good, program)):
+        assert why == "is none that StreamEvents has answered of this program"
+
+
+def test_a_cursor_from_the_future_is_refused(shared_server: RunningServer) -> None:
+    cursor = sealed(Position(2**62), known_program(shared_server))
+    for why in refusals(shared_server, cursor):
+        assert why.startswith("is ahead of this ledger")
+
+
+def test_a_cursor_does_not_tell_where_it_stands(shared_server: RunningServer) -> None:
+    """The transactions of all programs are counted together: one would see how busy others are."""
+    program = known_program(shared_server)
+    with events(shared_server, wanted(from_now=True)) as stream:
+        cursor = next(message for message in stream if message.caught_up).cursor
+    place = opened(cursor, program)
+
+    assert place is not None
+    assert place.xid > 100, "so small a number is found anywhere"
+    data = base64.urlsafe_b64decode(cursor)
+    for number in (place.xid, place.xid - 1, place.xid + 1):
+        assert number.to_bytes(3, "big") not in data
+        assert str(number).encode() not in data
+    assert sealed(place, program) != cursor, "whether it has moved would tell, too"
 
 
 def test_a_request_that_can_not_be_is_refused(shared_server: RunningServer) -> None:

@@ -1,16 +1,13 @@
 """StreamEvents: what happens in a program, in the order of commits.
 
-A cursor names a transaction and how many events have been passed from there on. Since the order is
-one for everybody, it means the same to every server, for ever.
+A cursor stands for a transaction and how many events have been passed from there on. Since the
+order is one for everybody, it means the same to every server, for ever.
 """
 
 from __future__ import annotations
 
-import base64
-import json
 import time
 from collections.abc import AsyncGenerator, Collection, Iterator
-from typing import NamedTuple
 
 from ledger.core.errors import Unavailable, invalid
 from ledger.core.model import Entry
@@ -18,6 +15,7 @@ from ledger.core.program import Program
 from ledger.engine import Engine
 from ledger.feed import HEARTBEAT_SECONDS, POLL_SECONDS, RETRY_SECONDS, Feed
 from ledger.rpc.answers import sealed_message
+from ledger.rpc.cursors import Position, opened, sealed
 from ledger.rpc.fields import Fields
 from ledger.rpc.lookup import program_covering
 from ledger.rpc.wellknown import timestamp
@@ -29,16 +27,6 @@ from ledger.v1 import balance_pb2
 PAGE = 500
 #: between two looks of one stream for new events, at least
 _GAP_SECONDS = 0.05
-_MAX_CURSOR = 512
-#: ids of transactions are below it
-_MAX_XID = 2**63
-
-
-class _Position(NamedTuple):
-    """Where a stream of events goes on: behind so many events of the transactions from an id on."""
-
-    xid: int
-    passed: int = 0
 
 
 async def stream_events(
@@ -56,11 +44,13 @@ async def stream_events(
         fields.fault("from_now", "must not be set together with a cursor")
     wanted = _Wanted(fields.kinds(request.kinds), request.expiry_warnings)
     fields.finish()
-    position = _position(request.cursor, program_id)
     async with feed.listen(program_id, None, _GAP_SECONDS) as listener:
         program = await engine.program(program_id)
+        position = opened(request.cursor, program) if request.cursor else Position(0)
+        if position is None:
+            raise invalid("cursor", "is none that StreamEvents has answered of this program")
         if request.from_now:
-            position = _Position(await engine.query(read_end, program_id))
+            position = Position(await engine.query(read_end, program_id))
         said_at, caught_up = time.monotonic(), False
         while True:
             try:
@@ -75,18 +65,18 @@ async def stream_events(
                 raise invalid("cursor", "is ahead of this ledger: has its database been set back?")
             for number in range(position.passed, len(page.events)):
                 if wanted.has(page.events[number]):
-                    cursor = _cursor(program_id, _Position(position.xid, number + 1))
+                    cursor = sealed(Position(position.xid, number + 1), program)
                     yield _message(page.events[number], program, cursor)
                     said_at = time.monotonic()
             if page.until > position.xid:
                 passed = max(0, position.passed - len(page.events))
-                position = _Position(page.until, passed)
+                position = Position(page.until, passed)
             waited = time.monotonic() - said_at
             told = not page.more and not page.waiting
             if waited >= HEARTBEAT_SECONDS or (told and not caught_up):
                 caught_up = told
                 yield balance_pb2.StreamEventsResponse(
-                    cursor=_cursor(program_id, position), caught_up=caught_up
+                    cursor=sealed(position, program), caught_up=caught_up
                 )
                 said_at, waited = time.monotonic(), 0.0
             if not page.more:
@@ -131,28 +121,3 @@ def _message(
     shown.inactivity = warning.inactivity
     shown.create_time.CopyFrom(timestamp(event.create_time))
     return message
-
-
-def _cursor(program_id: str, position: _Position) -> str:
-    text = json.dumps([program_id, *position], separators=(",", ":"))
-    return base64.urlsafe_b64encode(text.encode()).decode()
-
-
-def _position(cursor: str, program_id: str) -> _Position:
-    """Where a cursor goes on; the beginning without one. Raises INVALID_FIELD."""
-    if not cursor:
-        return _Position(0)
-    foreign = "is not a cursor that StreamEvents has answered"
-    try:
-        if len(cursor) > _MAX_CURSOR:
-            raise ValueError
-        made_for, xid, passed = json.loads(base64.urlsafe_b64decode(cursor.encode()))
-    except (ValueError, TypeError, RecursionError):
-        raise invalid("cursor", foreign) from None
-    if type(made_for) is not str or type(xid) is not int or type(passed) is not int:
-        raise invalid("cursor", foreign)
-    if made_for != program_id:
-        raise invalid("cursor", "belongs to another program")
-    if not 0 <= xid < _MAX_XID or not 0 <= passed < _MAX_XID:
-        raise invalid("cursor", foreign)
-    return _Position(xid, passed)
