@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,9 +22,11 @@ from ledger.client import (
     Till,
     till,
 )
+from ledger.client.connection import Connection
 from ledger.client.items import RECORDED, WAITING
 from ledger.client.turns import turn
-from ledger.v1 import points_pb2
+from ledger.client.uploading import upload
+from ledger.v1 import points_pb2, types_pb2
 from tests.client.fake_ledger import FakeLedger, Result, fake_ledger, recorded, status
 from tests.client.test_queue import ids, purchase
 from tests.faults.processes import eventually
@@ -178,6 +182,74 @@ def test_an_item_that_somebody_waits_for_is_not_told_as_an_event_too(
         assert opened.purchase("m-1", "1.00").state == RECORDED
 
     assert [event.kind for event in events if event.item] == []
+
+
+def test_what_others_answered_is_told_once_to_whoever_waited_for_it(
+    ledger: FakeLedger, queue: OfflineQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[Event] = []
+    done: list[Item] = []
+
+    @contextmanager
+    def others_are_at_it(path: Path, timeout_seconds: float) -> Iterator[bool]:
+        done.extend(
+            queue.settle(queue.waiting(), [points_pb2.BatchWriteResult(receipt={})])
+        )  # and tell of it when they have done the rest
+        yield False
+
+    with till_of(ledger, queue, events.append) as opened:
+        monkeypatch.setattr(till, "turn", others_are_at_it)
+        assert opened.purchase("m-1", "1.00").state == RECORDED
+        opened._announce(done[0])
+
+    assert events == []
+
+
+def test_a_redemption_that_others_give_back_is_none(
+    ledger: FakeLedger, queue: OfflineQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when somebody has deleted the file of the turn's lock."""
+    ledger.answer = lambda request_id, times: types_pb2.Receipt(
+        redemption={"redemption_id": "m-1-7", "points": 5}
+    )
+    add = queue.add
+
+    def others_upload_it(*arguments: object, **options: object) -> Item:
+        item = add(*arguments, **options)  # type: ignore[arg-type]
+        with Connection(ledger.address, 5.0) as connection:
+            upload(connection, queue)
+        return item
+
+    with till_of(ledger, queue) as opened:
+        monkeypatch.setattr(queue, "add", others_upload_it)
+        with pytest.raises(NoAnswer, match="give nothing"):
+            opened.redeem("m-1", points=5)
+
+    assert [request_id.endswith("/undo") for request_id in ledger.sent] == [False, True]
+
+
+_FORKED = """
+import os, sys, time
+from pathlib import Path
+from ledger.client.turns import turn
+path = Path(sys.argv[1])
+with turn(path, 0.0):
+    child = os.fork()
+    if not child:
+        time.sleep(60)
+        os._exit(0)
+with turn(path, 0.0) as ours:
+    print(ours, flush=True)
+os.kill(child, 9)
+"""
+
+
+def test_a_process_that_was_forked_keeps_no_turn(tmp_path: Path) -> None:
+    said = subprocess.run(
+        [sys.executable, "-c", _FORKED, str(tmp_path / "q")], capture_output=True, text=True
+    )
+
+    assert said.stdout == "True\n", said.stderr
 
 
 def test_a_listener_that_fails_hides_nothing_of_what_became_of_a_write(

@@ -32,7 +32,7 @@ from typing import Any, Final, Self, TypeVar
 from google.protobuf.message import Message
 
 from ledger.client.errors import LedgerError, NoAnswer
-from ledger.client.items import PARKED, REFUSED, WAITING, Item
+from ledger.client.items import PARKED, RECORDED, REFUSED, WAITING, Item
 from ledger.client.ledger_client import LedgerClient
 from ledger.client.queue import AllowanceExceeded, OfflineQueue
 from ledger.client.queue_file import QueueError
@@ -219,6 +219,14 @@ class Till:
                     return self.queue.promise(item.item_id)
                 finally:
                     self._wake.set()
+        if item.state == RECORDED and not item.promised:
+            # Whoever uploads without the turn, as where its lock was deleted, knows nothing of us.
+            raise NoAnswer(
+                "another process has uploaded this redemption, and gives its points back: give "
+                "nothing, and redeem once more",
+                code="ABORTED",
+                reason="GIVEN_BACK",
+            )
         return _recorded(item)
 
     def new_receipt_number(self) -> str:
@@ -289,6 +297,7 @@ class Till:
             return self.queue.add(request)
         request_id: str = request.request_id  # type: ignore[attr-defined]
         self._told.add(request_id)
+        told_by_others = False
         try:
             item = self.queue.add(request)
             try:
@@ -297,13 +306,22 @@ class Till:
                         item = self._upload_now(item)
             except QueueError as error:  # it is queued; what failed is to note the answer
                 self._tell(Event("trouble", error.message))
+            if item.state == WAITING:
+                self._wake.set()
+                item = self._as_it_is_now(item)
+                told_by_others = item.state != WAITING
         finally:
-            self._told.discard(request_id)
-        if item.state == WAITING:
-            self._wake.set()
-            with suppress(KeyError, QueueError):  # answered by others who took it for told
-                item = self.queue.get(item.item_id)
+            if not told_by_others:  # else it stays, for whoever has yet to tell of it
+                self._told.discard(request_id)
         return _recorded(item)
+
+    def _as_it_is_now(self, item: Item) -> Item:
+        """The item, which others may have answered. If they have not, they will tell of it."""
+        with self._state, suppress(KeyError, QueueError):
+            item = self.queue.get(item.item_id)
+            if item.state == WAITING:
+                self._told.discard(item.request_id)
+        return item
 
     def _upload_now(self, item: Item) -> Item:
         """The item after an upload of what its member has waiting. Needs the turn."""
@@ -399,7 +417,9 @@ class Till:
             self._wake.set()  # to look for it; the thread itself knows
 
     def _announce(self, item: Item) -> None:
-        if item.request_id not in self._told:
+        with self._state:
+            somebody_waits = item.request_id in self._told
+        if not somebody_waits:
             self._tell(Event("answered", item=item))
 
     def _tell(self, event: Event) -> None:

@@ -29,6 +29,8 @@ def turn(path: Path, timeout_seconds: float) -> Iterator[bool]:
     try:
         yield _locked(file, time.monotonic() + timeout_seconds)
     finally:
+        # A process that was forked meanwhile has the file open, too, and would keep the turn.
+        fcntl.flock(file, fcntl.LOCK_UN)
         os.close(file)
 
 
