@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import structlog
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 
@@ -230,6 +231,27 @@ async def test_workers_that_never_last_are_given_up() -> None:
     with pytest.raises(WorkerFailed, match="worker 1 ended with 0"):
         await Workers(1, (sys.executable, "-c", SHORT_LIVED), 1, lambda: ready.append(True)).run()
     assert ready == [True]
+
+
+async def test_a_worker_that_can_not_be_started_any_more_is_tried_again_before_it_is_given_up(
+    tmp_path: Path,
+) -> None:
+    program = tmp_path / "program"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    program.chmod(0o700)
+    workers = Workers(1, (str(program), "-c", SHORT_LIVED), 1, program.unlink)
+    with (
+        structlog.testing.capture_logs() as logs,
+        pytest.raises(WorkerFailed, match="worker 1 could not be started"),
+    ):
+        await workers.run()
+    told = [log["error"] for log in logs if log["event"] == "worker can not be started"]
+    assert told == ["No such file or directory"] * 4
+
+
+async def test_workers_of_a_program_that_is_not_there_are_not_started_again() -> None:
+    with pytest.raises(WorkerFailed, match="worker 1 could not be started"):
+        await Workers(1, ("/nonexistent/python",), None, lambda: None).run()
 
 
 @contextlib.contextmanager

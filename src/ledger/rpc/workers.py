@@ -184,7 +184,12 @@ class Workers:
                 failures = 0 if time.monotonic() - began > _STEADY_SECONDS else failures + 1
                 serving = any(each.ready for each in self._workers)
                 if not self._all_were_ready or (failures >= _STARTS and not serving):
-                    raise WorkerFailed(f"worker {worker.number} ended with {code} at its start")
+                    how = (
+                        "could not be started"
+                        if code is None
+                        else f"ended with {code} at its start"
+                    )
+                    raise WorkerFailed(f"worker {worker.number} {how}")
                 delay = min(_FIRST_DELAY_SECONDS * 2 ** (failures - 1), _LONGEST_DELAY_SECONDS)
                 log.error("worker ended", worker=worker.number, code=code, restart_seconds=delay)
                 with contextlib.suppress(TimeoutError):
@@ -192,17 +197,22 @@ class Workers:
         finally:
             self._stopping.set()  # whatever happened: none without the others
 
-    async def _live(self, worker: _Worker) -> int:
-        """Start a process, and stop it when all shall stop; its exit code."""
+    async def _live(self, worker: _Worker) -> int | None:
+        """Start a process, and stop it when all shall stop; its exit code. None: there was none."""
         ours, theirs = socket.socketpair()
         with theirs:
-            process = await asyncio.create_subprocess_exec(
-                *self._command,
-                *(str(worker.number), str(theirs.fileno())),
-                pass_fds=(theirs.fileno(),),
-                stdin=subprocess.PIPE,
-                process_group=0,  # a Ctrl-C is for this process to handle
-            )
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *self._command,
+                    *(str(worker.number), str(theirs.fileno())),
+                    pass_fds=(theirs.fileno(),),
+                    stdin=subprocess.PIPE,
+                    process_group=0,  # a Ctrl-C is for this process to handle
+                )
+            except OSError as error:  # no memory, no more processes, or an update of the program
+                log.error("worker can not be started", worker=worker.number, error=error.strerror)
+                ours.close()
+                return None
         link = await Link.open(ours)
         listening = asyncio.create_task(worker.listen(link, self._on_message))
         stop = asyncio.create_task(self._stopping.wait())
