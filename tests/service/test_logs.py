@@ -8,6 +8,7 @@ import gc
 import io
 import json
 import logging
+import socket
 import threading
 import urllib.error
 import urllib.request
@@ -182,6 +183,24 @@ def test_nothing_that_is_somebodys_own_is_logged_or_measured(
     assert codes >= {"NOT_FOUND", "FAILED_PRECONDITION", "PERMISSION_DENIED", "UNAUTHENTICATED"}
     assert all(len(line["call"]) == 16 and line["seconds"] >= 0 for line in ended)
     assert len({line["call"] for line in ended}) == len(ended)
+
+
+def test_what_is_no_request_fills_no_log(service: ServiceProcess) -> None:
+    host, _, port = service.http_url.removeprefix("http://").rpartition(":")
+    for body in (b"Transfer-Encoding: chunked\r\n\r\nZZ\r\n", b"Content-Length: -1\r\n\r\n"):
+        with socket.create_connection((host, int(port)), timeout=10) as stranger:
+            path = b"/ledger.v1.PointsService/RecordPurchase"
+            content = b"Host: localhost\r\nContent-Type: application/json\r\n"
+            stranger.sendall(b"POST %s HTTP/1.1\r\n%s%s" % (path, content, body))
+            assert b" 400 " in stranger.recv(1_000)
+    with grpc.insecure_channel(service.grpc_address) as channel:
+        for method in ("grpc.health.v1.Health/Check", "ledger.v1.PointsService/RecordPurchase"):
+            call: Any = channel.unary_unary(f"/{method}")
+            with pytest.raises(grpc.RpcError):
+                call(b"\xff", timeout=10)
+    assert service.terminate() == 0
+    lines = [json.loads(line) for line in service.log_lines()]
+    assert [line["event"] for line in lines if line["level"] == "error"] == []
 
 
 def test_who_gets_an_internal_error_is_told_the_number_of_the_call(server: RunningServer) -> None:

@@ -16,6 +16,9 @@ import structlog
 from ledger import discreet
 from ledger.rpc.calls import call_id, trace_id
 
+#: what libraries raise when a stranger sends what is no request; they answer it by themselves
+_OF_STRANGERS = ("google.protobuf.message.DecodeError", "h11._util.LocalProtocolError")
+
 
 def configure(log_format: Literal["console", "json"], level: str) -> None:
     """Set up logging for this process. Level: debug, info, warning or error."""
@@ -53,6 +56,7 @@ def configure(log_format: Literal["console", "json"], level: str) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
         )
     )
+    handler.addFilter(_is_of_ours)
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(number)
@@ -63,6 +67,12 @@ def configure(log_format: Literal["console", "json"], level: str) -> None:
         logger.handlers = []
         logger.propagate = True
         logger.setLevel(max(number, logging.WARNING))
+
+
+def _is_of_ours(record: logging.LogRecord) -> bool:
+    """Whether it is no failure that anybody can make, as often as they like, to fill the log."""
+    kind = record.exc_info[0] if record.exc_info else None
+    return kind is None or f"{kind.__module__}.{kind.__qualname__}" not in _OF_STRANGERS
 
 
 def _tell_thread(failure: threading.ExceptHookArgs) -> None:
