@@ -366,3 +366,8 @@ def test_systemd_takes_the_unit_and_finds_little_that_it_may_do(tmp_path: Path) 
     assert "ignoring" not in said, said
     said = run(analyze, "security", "--offline=true", "--threshold=20", unit)
     assert "Overall exposure level" in said
+
+
+def test_systemd_starts_the_service_again_however_long_its_database_is_away() -> None:
+    unit = (SYSTEMD / "ledger.service").read_text().splitlines()
+    assert {"Restart=always", "StartLimitIntervalSec=0"} <= set(unit)
