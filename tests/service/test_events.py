@@ -382,6 +382,50 @@ def test_a_cursor_does_not_tell_where_it_stands(shared_server: RunningServer) ->
     assert sealed(place, program) != cursor, "whether it has moved would tell, too"
 
 
+ACCOUNT = "SELECT version, state, head_hash FROM accounts"
+
+
+def set_back(database_url: str, account: Any) -> None:
+    """Undo all that was recorded after the only member's first entry, as a restore to an earlier
+    moment does."""
+    with raw(database_url) as session:
+        cursor = session.cursor()
+        cursor.execute("ALTER TABLE entries DISABLE TRIGGER append_only")
+        cursor.execute("DELETE FROM entries WHERE sequence > 1")
+        cursor.execute("ALTER TABLE entries ENABLE ALWAYS TRIGGER append_only")
+        cursor.execute("UPDATE accounts SET version = %s, state = %s, head_hash = %s", account)
+        session.commit()
+
+
+def test_a_ledger_that_was_set_back_and_went_on_tells_so(
+    server: RunningServer, grpc_client: GrpcClient
+) -> None:
+    """Other transactions have the ids by now that cursors name."""
+    open_program(grpc_client)
+    with raw(server.database_url) as session:
+        cursor = session.cursor()
+        cursor.execute(ACCOUNT)
+        account = cursor.fetchone()
+    with events(server, wanted()) as stream:
+        before = so_far(stream)
+        for number in range(3):
+            grpc_client.record_purchase(purchase(number))
+        lost = [next(stream) for _ in range(3)]
+        set_back(server.database_url, account)
+        for number in range(10, 20):
+            grpc_client.record_purchase(purchase(number))
+        with pytest.raises(Failure, match="is ahead of this ledger"):
+            list(stream)
+    assert names(lost) == [("m-1", "PURCHASE", sequence) for sequence in (2, 3, 4)]
+    for told in lost:
+        with pytest.raises(Failure, match="is ahead of this ledger") as raised:
+            all_of(server, cursor=told.cursor)
+        assert (raised.value.code, raised.value.reason) == ("INVALID_ARGUMENT", "INVALID_FIELD")
+    # What there was before is there, and what is new comes behind it.
+    rest = all_of(server, cursor=before[-1].cursor)
+    assert names(rest) == [("m-1", "PURCHASE", sequence) for sequence in range(2, 12)]
+
+
 def test_a_request_that_can_not_be_is_refused(shared_server: RunningServer) -> None:
     for transport in TRANSPORTS:
         with pytest.raises(Failure) as raised:

@@ -100,10 +100,10 @@ def write(session: Connection, member_id: str, sequence: int, program_id: str = 
 
 def told(page: Page) -> list[Told]:
     return [
-        (event.member_id, -event.warning.days)
-        if isinstance(event, StoredWarning)
-        else (event.stored.entry.member_id, event.stored.entry.sequence)
-        for event in page.events
+        (told.member_id, -told.warning.days)
+        if isinstance(told, StoredWarning)
+        else (told.stored.entry.member_id, told.stored.entry.sequence)
+        for told in (event.told for event in page.events)
     ]
 
 

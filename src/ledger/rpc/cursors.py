@@ -2,6 +2,9 @@
 
 That order counts the transactions of all programs. Who could read where a cursor stands, or whether
 it has moved, would see how much the others do.
+
+They bear a mark of the last entry that was passed, too: a ledger that was set back does not have
+it, however far it has come since.
 """
 
 from __future__ import annotations
@@ -14,8 +17,10 @@ import struct
 from typing import Final, NamedTuple
 
 from ledger.core.program import Program
+from ledger.store.following import Event, Seen
 
-_PLACE: Final = struct.Struct(">QQ")
+_PLACE: Final = struct.Struct(">QQQ8s")
+_NOTHING: Final = Seen(0, b"")
 _NONCE_BYTES: Final = 8
 _TAG_BYTES: Final = 8
 _BYTES: Final = _NONCE_BYTES + _PLACE.size + _TAG_BYTES
@@ -28,12 +33,19 @@ class Position(NamedTuple):
 
     xid: int
     passed: int = 0
+    #: the last entry that was passed
+    seen: Seen | None = None
+
+    def behind(self, event: Event) -> Position:
+        """Where it goes on once the next event has been passed."""
+        return Position(self.xid, self.passed + 1, event.seen or self.seen)
 
 
 def sealed(position: Position, program: Program) -> str:
     """A cursor, which is another one each time."""
     nonce = secrets.token_bytes(_NONCE_BYTES)
-    hidden = _mask(_PLACE.pack(*position), nonce, program)
+    place = _PLACE.pack(position.xid, position.passed, *(position.seen or _NOTHING))
+    hidden = _mask(place, nonce, program)
     return base64.urlsafe_b64encode(nonce + hidden + _tag(nonce + hidden, program)).decode()
 
 
@@ -49,7 +61,8 @@ def opened(cursor: str, program: Program) -> Position | None:
     if not hmac.compare_digest(tag, _tag(rest, program)):
         return None
     nonce, hidden = rest[:_NONCE_BYTES], rest[_NONCE_BYTES:]
-    return Position(*_PLACE.unpack(_mask(hidden, nonce, program)))
+    xid, passed, seen, mark = _PLACE.unpack(_mask(hidden, nonce, program))
+    return Position(xid, passed, Seen(seen, mark) if seen else None)
 
 
 def _mask(data: bytes, nonce: bytes, program: Program) -> bytes:

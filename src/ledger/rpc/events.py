@@ -54,7 +54,9 @@ async def stream_events(
         said_at, caught_up = time.monotonic(), False
         while True:
             try:
-                page = await engine.query(read_events, program_id, position.xid, PAGE)
+                page = await engine.query(
+                    read_events, program_id, position.xid, PAGE, position.seen
+                )
                 program = await program_covering(engine, program, _entries(page))
             except Unavailable:
                 if time.monotonic() - said_at > HEARTBEAT_SECONDS:
@@ -63,14 +65,14 @@ async def stream_events(
                 continue
             if page.until < position.xid:
                 raise invalid("cursor", "is ahead of this ledger: has its database been set back?")
-            for number in range(position.passed, len(page.events)):
-                if wanted.has(page.events[number]):
-                    cursor = sealed(Position(position.xid, number + 1), program)
-                    yield _message(page.events[number], program, cursor)
+            for event in page.events[position.passed :]:
+                position = position.behind(event)
+                if wanted.has(event.told):
+                    yield _message(event.told, program, sealed(position, program))
                     said_at = time.monotonic()
             if page.until > position.xid:
                 passed = max(0, position.passed - len(page.events))
-                position = Position(page.until, passed)
+                position = position._replace(xid=page.until, passed=passed)
             waited = time.monotonic() - said_at
             told = not page.more and not page.waiting
             if waited >= HEARTBEAT_SECONDS or (told and not caught_up):
@@ -102,7 +104,8 @@ class _Wanted:
 
 
 def _entries(page: Page) -> Iterator[Entry]:
-    return (event.stored.entry for event in page.events if isinstance(event, JournalEntry))
+    told = (event.told for event in page.events)
+    return (each.stored.entry for each in told if isinstance(each, JournalEntry))
 
 
 def _message(

@@ -23,6 +23,9 @@ from ledger.core.posting import Warning
 from ledger.store.queries import JournalEntry
 from ledger.store.rows import ENTRY_COLUMNS, entry_of
 
+#: what readers keep of the hash of an entry
+_SEEN_BYTES = 8
+
 _WAITING = (
     "SELECT FROM {} WHERE program_id = %(program)s"
     " AND xid >= pg_snapshot_xmin(pg_current_snapshot())"
@@ -32,14 +35,16 @@ _IDS = (
     "SELECT xid FROM {} WHERE program_id = %(program)s AND xid >= %(since)s::xid8"
     " AND xid < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY xid LIMIT %(limit)s"
 )
-#: the oldest transaction that is open, the last one of a page that becomes full before it, and
-#: whether anything is committed that has to wait for it
+#: the oldest transaction that is open, the last one of a page that becomes full before it, whether
+#: anything is committed that has to wait for it, and whether what the reader has seen is there
 _BOUNDS = (
     "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, ("
     "SELECT xid::text::bigint FROM ("
     f"({_IDS.format('entries')}) UNION ALL ({_IDS.format('expiry_warnings')})"
     ") AS ids ORDER BY xid OFFSET %(limit)s - 1 LIMIT 1),"
-    f" EXISTS ({_WAITING.format('entries')}) OR EXISTS ({_WAITING.format('expiry_warnings')})"
+    f" EXISTS ({_WAITING.format('entries')}) OR EXISTS ({_WAITING.format('expiry_warnings')}),"
+    " %(seen)s::xid8 IS NULL OR EXISTS (SELECT FROM entries WHERE program_id = %(program)s"
+    f" AND xid = %(seen)s::xid8 AND substr(hash, 1, {_SEEN_BYTES}) = %(hash)s)"
 )
 
 _LAST_ID = (
@@ -74,24 +79,38 @@ class StoredWarning(NamedTuple):
     create_time: int
 
 
+class Seen(NamedTuple):
+    """An entry that a reader was told of: its transaction, and how its hash begins."""
+
+    xid: int
+    hash: bytes
+
+
+class Event(NamedTuple):
+    xid: int
+    #: the transaction of the member's entry before it; 0: there is none, or it is a warning
+    follows: int
+    told: JournalEntry | StoredWarning
+
+    @property
+    def seen(self) -> Seen | None:
+        """What tells later whether this has happened; None: it is a warning."""
+        if isinstance(self.told, StoredWarning):
+            return None
+        return Seen(self.xid, self.told.stored.hash[:_SEEN_BYTES])
+
+
 class Page(NamedTuple):
     """Events of a program in order, and where the next page begins: behind the last of them, and
     not behind later transactions, whose ids may be given again after a crash if nothing came of
     them."""
 
-    events: list[JournalEntry | StoredWarning]
+    events: list[Event]
     until: int
     #: whether the next page has something, too
     more: bool
     #: whether something is committed that has to wait for a transaction that is open
     waiting: bool
-
-
-class _Event(NamedTuple):
-    xid: int
-    #: the transaction of the member's entry before it; 0: there is none, or it is a warning
-    follows: int
-    event: JournalEntry | StoredWarning
 
 
 def read_snapshot(connection: sa.Connection) -> Snapshot:
@@ -150,14 +169,25 @@ def _by_index(connection: sa.Connection) -> Iterator[None]:
     connection.exec_driver_sql("COMMIT")
 
 
-def read_events(connection: sa.Connection, program_id: str, since: int, limit: int) -> Page:
+def read_events(
+    connection: sa.Connection, program_id: str, since: int, limit: int, seen: Seen | None = None
+) -> Page:
     """The program's events of transactions from an id on: about `limit`, and to the end of one.
 
-    `until` is below `since` when the database does not go as far as that.
+    `until` is below `since` when the database does not go as far as that, or has not got what was
+    `seen` of it.
     """
     with _by_index(connection):
-        values = {"program": program_id, "since": str(since), "limit": limit}
-        horizon, last, waiting = connection.exec_driver_sql(_BOUNDS, values).one()
+        values = {
+            "program": program_id,
+            "since": str(since),
+            "limit": limit,
+            "seen": None if seen is None else str(seen.xid),
+            "hash": None if seen is None else seen.hash,
+        }
+        horizon, last, waiting, is_there = connection.exec_driver_sql(_BOUNDS, values).one()
+        if not is_there:
+            return Page([], since - 1, more=False, waiting=False)
         read_to = end = horizon
         if last is not None:
             read_to = last + 1
@@ -185,7 +215,7 @@ def read_end(connection: sa.Connection, program_id: str) -> int:
 
 def _read_between(
     connection: sa.Connection, program_id: str, since: int, until: int
-) -> list[_Event]:
+) -> list[Event]:
     """The events of transactions from an id on and below another, by transaction."""
     place = "e.program_id = %s AND e.xid >= %s::xid8 AND e.xid < %s::xid8"
     values = (program_id, str(since), str(until))
@@ -199,7 +229,7 @@ def _read_between(
         values,
     )
     events = [
-        _Event(row[-3], row[-2], JournalEntry(entry_of(row), bytes(row[-1]))) for row in entries
+        Event(row[-3], row[-2], JournalEntry(entry_of(row), bytes(row[-1]))) for row in entries
     ]
     warnings = connection.exec_driver_sql(
         "SELECT e.xid::text::bigint, member_id, expire_time, days, points, inactivity, create_time"
@@ -207,7 +237,7 @@ def _read_between(
         " ORDER BY e.xid, member_id, expire_time, days, inactivity",
         values,
     )
-    return events + [_Event(xid, 0, _warning_of(row)) for xid, *row in warnings]
+    return events + [Event(xid, 0, _warning_of(row)) for xid, *row in warnings]
 
 
 def _warning_of(row: Sequence[Any]) -> StoredWarning:
@@ -216,12 +246,12 @@ def _warning_of(row: Sequence[Any]) -> StoredWarning:
     return StoredWarning(member_id, warning, to_instant(create_time))
 
 
-def _in_order(found: Collection[_Event]) -> list[JournalEntry | StoredWarning]:
+def _in_order(found: Collection[Event]) -> list[Event]:
     """The events by transaction, each of these behind those that it follows."""
-    transactions: dict[int, list[_Event]] = {}
+    transactions: dict[int, list[Event]] = {}
     for event in sorted(found, key=lambda event: event.xid):  # stable: warnings come last
         transactions.setdefault(event.xid, []).append(event)
-    ordered: list[JournalEntry | StoredWarning] = []
+    ordered: list[Event] = []
     placed: set[int] = set()
 
     def place(xid: int) -> None:
@@ -229,7 +259,7 @@ def _in_order(found: Collection[_Event]) -> list[JournalEntry | StoredWarning]:
         for event in transactions[xid]:
             if event.follows in transactions and event.follows not in placed:
                 place(event.follows)
-        ordered.extend(event.event for event in transactions[xid])
+        ordered.extend(transactions[xid])
 
     for xid in transactions:
         if xid not in placed:
