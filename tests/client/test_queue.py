@@ -239,6 +239,7 @@ def test_a_refused_item_can_wait_again(queue: OfflineQueue) -> None:
     again = queue.retry(first.item_id)
 
     assert (again.state, again.request_id) == ("waiting", "q-1")
+    assert again.create_time == first.create_time
     assert ids(queue) == ["q-2", "q-1"]
     assert queue.retry(again.item_id) == again
 

@@ -166,8 +166,8 @@ def test_a_file_whose_beginning_is_gone_is_salvaged_whole(
         assert queue.recall("program") == {"program_id": PROGRAM}
         after = {item.request_id: item for item in queue.waiting() + queue.answered()}
     # Also what was refused and nobody has seen yet.
-    assert {(i.request_id, i.state, i.promised) for i in after.values()} == {
-        (i.request_id, i.state, i.promised) for i in before.values()
+    assert {(i.request_id, i.state, i.promised, i.create_time) for i in after.values()} == {
+        (i.request_id, i.state, i.promised, i.create_time) for i in before.values()
     }
 
 

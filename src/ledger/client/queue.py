@@ -173,7 +173,7 @@ class OfflineQueue:
                 return item_of(known)
             if promised and points:
                 self._allow(write.member_id, points)
-            item_id = self._insert(item, data, points, promised)
+            item_id = self._insert(item, data, points, int(promised), to_instant(self._clock()))
             return self._item(item_id)
 
     def promise(self, item_id: int) -> Item:
@@ -295,8 +295,7 @@ class OfflineQueue:
             if row["outcome"] is None or row["outcome"] == RECORDED or message is None:
                 return item_of(row)
             execute("DELETE FROM items WHERE item_id = ?", (item_id,))
-            promised = bool(row["promised"])
-            return self._item(self._insert(message, row["request"], row["points"], promised))
+            return self._item(self._insert_again(message, row))
 
     # -- what the till knows --------------------------------------------------------------------
 
@@ -333,7 +332,7 @@ class OfflineQueue:
                 (write.member_id, write.request_id),
             ).fetchone()
             if known is None:
-                item_id = self._insert(message, row["request"], row["points"], row["promised"])
+                item_id = self._insert_again(message, row)
                 if answer_of(row) is not None:
                     self._mark_answered(item_id, row["outcome"], row["answer"])
             return known is None
@@ -396,11 +395,20 @@ class OfflineQueue:
                     },
                 )
 
+    def _insert_again(self, item: points_pb2.BatchWriteItem, row: sqlite3.Row) -> int:
+        parts = row["request"], row["points"], row["promised"], row["create_time"]
+        return self._insert(item, *parts)
+
     def _insert(
-        self, item: points_pb2.BatchWriteItem, data: bytes, points: int, promised: bool
+        self,
+        item: points_pb2.BatchWriteItem,
+        data: bytes,
+        points: int,
+        promised: int,
+        create_time: int,
     ) -> int:
         write = write_of(item)
-        parts = data, points, int(promised), to_instant(self._clock())
+        parts = data, points, promised, create_time
         cursor = self._connection.execute(
             "INSERT INTO items (request, points, promised, create_time, checksum, member_id,"
             " request_id) VALUES (?, ?, ?, ?, ?, ?, ?)",
