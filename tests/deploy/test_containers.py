@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from ledger.config import Settings
+from ledger.rpc.workers import STOP_SECONDS
 from ledger.store.embedded import SERVER_SETTINGS
 from tests.deploy.places import DEPLOY, ROOT, program, run
 from tests.faults.postgres_proxy import PostgresProxy
@@ -371,3 +372,15 @@ def test_systemd_takes_the_unit_and_finds_little_that_it_may_do(tmp_path: Path) 
 def test_systemd_starts_the_service_again_however_long_its_database_is_away() -> None:
     unit = (SYSTEMD / "ledger.service").read_text().splitlines()
     assert {"Restart=always", "StartLimitIntervalSec=0"} <= set(unit)
+
+
+def test_whoever_stops_the_service_waits_longer_than_it_waits_for_a_worker_that_hangs() -> None:
+    unit = (SYSTEMD / "ledger.service").read_text()
+    pod = of_kind("Deployment")["spec"]["template"]["spec"]
+    (_, before) = pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
+    patience = {
+        "systemd": int(unit.partition("TimeoutStopSec=")[2].split()[0]),
+        "compose": int(compose()["services"]["ledger-1"]["stop_grace_period"].removesuffix("s")),
+        "kubernetes": pod["terminationGracePeriodSeconds"] - int(before),
+    }
+    assert {who for who, seconds in patience.items() if seconds <= STOP_SECONDS} == set()

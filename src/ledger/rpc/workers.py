@@ -26,8 +26,9 @@ from ledger.rpc.link import Link
 
 log = structlog.get_logger(__name__)
 
-#: A worker ends by itself sooner than that after a stop signal, or not at all.
-STOP_SECONDS = 45.0
+#: A worker ends by itself sooner than that after a stop signal, or not at all; and before whoever
+#: sent that signal loses patience.
+STOP_SECONDS = 25.0
 #: A worker that serves is asked so often whether it still does, and killed when it has not said so
 #: this many times in a row. Asked several times, because this process may have stood still itself.
 BEAT_SECONDS = 2.0
