@@ -43,6 +43,8 @@ class FakeLedger:
     answer: Answer = recorded
     #: what every call fails with, while it is set
     down: status_pb2.Status | None = None
+    #: a request id that it fails at, with all that comes in the same batch
+    fails_at: str = ""
     #: whether it leaves out the last answer of each batch
     forgets: bool = False
     #: whether it answers the last of each batch first
@@ -71,6 +73,8 @@ def fake_ledger(answer: Answer = recorded) -> Iterator[FakeLedger]:
                 context.abort_with_status(rpc_status.to_status(ledger.down))
             writes = [getattr(item, item.WhichOneof("write")) for item in request.items]
             ledger.batches.append([write.request_id for write in writes])
+            if ledger.fails_at in ledger.batches[-1]:
+                context.abort_with_status(rpc_status.to_status(status("INTERNAL")))
             response = points_pb2.BatchWriteResponse()
             for write in writes:
                 outcome = ledger.answer(write.request_id, ledger.sent.count(write.request_id))

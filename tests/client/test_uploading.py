@@ -175,9 +175,40 @@ def test_a_ledger_that_answers_too_little_settles_nothing(
 
     done = uploaded(ledger, queue)
 
-    assert done.trouble is not None
-    assert "0 answers to 1 items" in done.trouble.message
+    assert done.answered == []
+    assert "0 answers to 1 items" in queue.waiting()[0].trouble
     assert ids(queue) == ["q-0"]
+
+
+def test_an_item_that_the_ledger_fails_at_holds_back_its_member_and_nobody_else(
+    ledger: FakeLedger, queue: OfflineQueue
+) -> None:
+    ledger.fails_at = "q-2"
+    for number in range(10):
+        queue.add(purchase(number, f"m-{number % 5}"))
+
+    done = uploaded(ledger, queue)
+
+    assert done.trouble is None
+    assert ids(queue) == ["q-2", "q-7"]
+    assert queue.waiting()[0].tries == 1
+    ledger.fails_at = ""
+    uploaded(ledger, queue)
+    assert ids(queue) == []
+
+
+def test_a_ledger_that_fails_at_everything_is_not_sent_it_all_one_by_one(
+    ledger: FakeLedger, queue: OfflineQueue
+) -> None:
+    ledger.down = status("INTERNAL")
+    for number in range(100):
+        queue.add(purchase(number, f"m-{number}"))
+
+    done = uploaded(ledger, queue)
+
+    assert done.trouble is not None
+    assert len(ledger.credentials) < 10
+    assert len(ids(queue)) == 100
 
 
 def test_a_ledger_that_mixes_up_its_answers_settles_nothing(

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from google.rpc import code_pb2, status_pb2
+
 from ledger.client.connection import (
     LONGEST_DELAY_SECONDS,
     TRIES,
@@ -26,6 +28,8 @@ from ledger.v1 import points_pb2
 
 #: what a batch may take for each item, beside what any call may
 _ITEM_SECONDS: Final = 0.03
+#: so many items in a row that the ledger fails at, and it is not the items
+_MOST_FAILURES: Final = 3
 
 
 @dataclass
@@ -81,30 +85,68 @@ def _upload(
         batch = queue.next_batch([m for m, n in tries.items() if n >= TRIES], member_id)
         if not batch:
             break
-        request = points_pb2.BatchWriteRequest(items=[queue.message(i.item_id) for i in batch])
-        limit = connection.timeout_seconds + _ITEM_SECONDS * len(batch)
         try:
-            answer = connection.call(
-                connection.points.BatchWrite, request, points_pb2.BatchWriteResponse, limit
-            )
+            results = _answers(connection, queue, batch)
         except LedgerError as error:
             done.trouble = error
             return
-        if len(answer.results) != len(batch):
-            count = f"{len(answer.results)} answers to {len(batch)} items"
-            done.trouble = ServerFailed(f"the ledger gave {count}", code="INTERNAL")
-            return
-        if _are_mixed_up(batch, answer.results):
+        if _are_mixed_up(batch, results):
             done.trouble = ServerFailed("the ledger mixed up its answers", code="INTERNAL")
             return
-        settled = queue.settle(batch, answer.results, telling=telling)
+        settled = queue.settle(batch, results, telling=telling)
         done.answered += [item for item in settled if item.state != WAITING]
         if telling in {item.item_id for item in settled if item.state != WAITING}:
             return
-        done.trouble = _of_the_whole_till(answer.results)
+        done.trouble = _of_the_whole_till(results)
         if done.trouble is not None:
             return
-        delay_seconds = _delay_seconds(settled, answer.results, tries)
+        delay_seconds = _delay_seconds(settled, results, tries)
+
+
+def _answers(
+    connection: Connection, queue: OfflineQueue, batch: Sequence[Item]
+) -> Sequence[points_pb2.BatchWriteResult]:
+    """What the ledger answers to each item. Raises LedgerError for what is not an item's fault.
+
+    Where the ledger itself fails, one item may be what it fails at. Sent one by one, all others are
+    answered, until several in a row are not.
+    """
+    try:
+        return _ask(connection, queue, batch)
+    except ServerFailed as error:
+        if len(batch) == 1:
+            return [_failure(error)]
+    results: list[points_pb2.BatchWriteResult] = []
+    failures = 0
+    for item in batch:
+        try:
+            results += _ask(connection, queue, [item])
+            failures = 0
+        except ServerFailed as error:
+            failures += 1
+            if failures == _MOST_FAILURES:
+                raise
+            results.append(_failure(error))
+    return results
+
+
+def _ask(
+    connection: Connection, queue: OfflineQueue, items: Sequence[Item]
+) -> Sequence[points_pb2.BatchWriteResult]:
+    request = points_pb2.BatchWriteRequest(items=[queue.message(i.item_id) for i in items])
+    limit = connection.timeout_seconds + _ITEM_SECONDS * len(items)
+    answer = connection.call(
+        connection.points.BatchWrite, request, points_pb2.BatchWriteResponse, limit
+    )
+    if len(answer.results) != len(items):
+        count = f"{len(answer.results)} answers to {len(items)} items"
+        raise ServerFailed(f"the ledger gave {count}", code="INTERNAL")
+    return answer.results
+
+
+def _failure(error: ServerFailed) -> points_pb2.BatchWriteResult:
+    status = status_pb2.Status(code=code_pb2.INTERNAL, message=error.message)
+    return points_pb2.BatchWriteResult(error=status)
 
 
 def is_of_the_whole_till(error: LedgerError) -> bool:
