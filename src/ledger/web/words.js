@@ -31,6 +31,7 @@ class Words {
     const form =
       typeof text === "string" ? text : (text[this.plural.select(Number(n))] ?? text.other);
     const all = { n: this.number(n), ...values };
+    if (key !== "points") all.points = this.say("points", {}, n);
     return form.replaceAll(/\{(\w+)\}/g, (whole, name) => this.#isolated(all[name] ?? whole));
   }
 
