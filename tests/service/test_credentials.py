@@ -8,6 +8,7 @@ import contextlib
 import http.client
 import json
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -201,6 +202,7 @@ REFUSED: dict[str, tuple[Callable[[Shop], str], str]] = {
         "CREDENTIAL_EXPIRED",
     ),
     "a token that never expires": (lambda shop: shop.token(exp=None), "CREDENTIAL_INVALID"),
+    "a token that ends in infinity": (lambda shop: shop.token(exp=math.inf), "CREDENTIAL_INVALID"),
     "a token for longer than an hour": (
         lambda shop: shop.token(exp=NOW + 4_000),
         "CREDENTIAL_INVALID",

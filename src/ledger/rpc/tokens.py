@@ -205,7 +205,7 @@ def _principal_of(claims: dict[str, Any], key: TokenKey) -> Principal:
     try:
         program_id, member_id, by = (str(claims[name]) for name in ("program", "sub", "by"))
         begins, ends = int(claims["iat"]), int(claims["exp"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, OverflowError, TypeError, ValueError):
         raise CredentialInvalid() from None
     holds = claims.get("holds") is True
     if not program_id or not member_id or ends - begins > MAX_TTL_SECONDS:
