@@ -122,7 +122,7 @@ def shop(
             yield shop
 
 
-def eventually(check: Callable[[], bool], seconds: float = 2 * REFRESH_SECONDS + 1) -> float:
+def eventually(check: Callable[[], bool], seconds: float = 2 * REFRESH_SECONDS + 2) -> float:
     """How long it took until something held."""
     began = time.monotonic()
     while not check():

@@ -2,7 +2,7 @@
 
 A credential that was recognised once costs a look-up by its digest. What it may do and whether it
 is still good is checked for every call. The keys are those of the database, looked at every
-REFRESH_SECONDS, which is how long a revocation takes.
+REFRESH_SECONDS, which is how long a revocation takes, and what a look takes.
 
 **Development mode.** While no key was ever made and no token keys are given, every caller is the
 administrator `developer`, if whoever started the server allows that, which `ledger serve` does on
@@ -53,8 +53,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-#: between two looks at the keys
-REFRESH_SECONDS = 2.0
+#: between two looks at the keys, so that a revocation is known within the two seconds promised
+REFRESH_SECONDS = 1.5
 #: how long keys are believed while the database does not answer
 BELIEVED_SECONDS = 60.0
 #: credentials in mind; more than that are recognised anew
