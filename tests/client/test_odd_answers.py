@@ -44,12 +44,15 @@ def ledger() -> Iterator[FakeLedger]:
 
 @contextmanager
 def till_of(
-    ledger: FakeLedger, queue: OfflineQueue, listener: Callable[[Event], None] = lambda event: None
+    ledger: FakeLedger,
+    queue: OfflineQueue,
+    listener: Callable[[Event], None] = lambda event: None,
+    timeout_seconds: float = 1.0,
 ) -> Iterator[Till]:
     """A till that knows its program, for a block."""
     queue.remember("program", FACTS)
     with (
-        LedgerClient(ledger.address, PROGRAM, timeout_seconds=1.0) as client,
+        LedgerClient(ledger.address, PROGRAM, timeout_seconds=timeout_seconds) as client,
         Till(client, queue, listener=listener) as opened,
     ):
         yield opened
@@ -182,6 +185,24 @@ def test_an_item_that_somebody_waits_for_is_not_told_as_an_event_too(
         assert opened.purchase("m-1", "1.00").state == RECORDED
 
     assert [event.kind for event in events if event.item] == []
+
+
+def test_nobody_at_the_till_waits_for_all_that_is_uploaded_in_the_background(
+    ledger: FakeLedger, queue: OfflineQueue
+) -> None:
+    def slowly(request_id: str, times: int) -> Result:
+        time.sleep(0.1)
+        return recorded(request_id, times)
+
+    ledger.answer = slowly
+    for number in range(200):  # of one member, so it takes as many calls
+        queue.add(purchase(number))
+    with till_of(ledger, queue, timeout_seconds=5.0) as opened:
+        eventually("it has begun", lambda: ledger.batches)
+        assert opened.redeem("m-2", points=101).state == RECORDED  # beyond the allowance
+        sent = len(ledger.batches)
+        assert queue.counts()[0]
+        eventually("the rest goes on", lambda: len(ledger.batches) > sent + 3)
 
 
 def test_what_others_answered_is_told_once_to_whoever_waited_for_it(

@@ -22,8 +22,8 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import TracebackType
@@ -94,6 +94,8 @@ class Till:
         self._program: Program | None = None
         #: request ids that somebody waits for in the foreground, who is told without an event
         self._told: set[str] = set()
+        #: how many of them want the turn, before what is done in the background
+        self._in_front = 0
         self._state = threading.Lock()
         self._wake = threading.Event()
         self._closing = threading.Event()
@@ -207,7 +209,7 @@ class Till:
         if not self.online:
             self._require_cost(reward_id, cost)
             return self.queue.add(request, points=cost or 0)
-        with turn(self.queue.path, self.client.connection.timeout_seconds) as ours:
+        with self._turn() as ours:
             if not (ours and self.online):  # others are busy with the ledger, or lost it meanwhile
                 self._require_cost(reward_id, cost)
                 return self.queue.add(request, points=cost or 0)
@@ -267,7 +269,7 @@ class Till:
     def upload(self) -> list[Item]:
         """What was answered by uploading all that waits, now. Raises LedgerError, and NoAnswer
         while another process is at it."""
-        with turn(self.queue.path, self.client.connection.timeout_seconds) as ours:
+        with self._turn() as ours:
             if not ours:
                 raise NoAnswer("another process is uploading this queue", code="ABORTED")
             done = upload(self.client.connection, self.queue)
@@ -301,7 +303,7 @@ class Till:
         try:
             item = self.queue.add(request)
             try:
-                with turn(self.queue.path, self.client.connection.timeout_seconds) as ours:
+                with self._turn() as ours:
                     if ours and self.online:
                         item = self._upload_now(item)
             except QueueError as error:  # it is queued; what failed is to note the answer
@@ -322,6 +324,19 @@ class Till:
             if item.state == WAITING:
                 self._told.discard(item.request_id)
         return item
+
+    @contextmanager
+    def _turn(self) -> Iterator[bool]:
+        """The turn, as of `turn`, before this till's own thread: somebody stands at the till."""
+        with self._state:
+            self._in_front += 1
+        try:
+            with turn(self.queue.path, self.client.connection.timeout_seconds) as ours:
+                yield ours
+        finally:
+            with self._state:
+                self._in_front -= 1
+            self._wake.set()
 
     def _upload_now(self, item: Item) -> Item:
         """The item after an upload of what its member has waiting. Needs the turn."""
@@ -390,7 +405,7 @@ class Till:
 
     def _wait(self, seconds: float) -> bool:
         """Let so much time pass; whether there may be sent something then."""
-        return not (self._closing.wait(seconds) or self._kept_offline)
+        return not (self._closing.wait(seconds) or self._kept_offline or self._in_front)
 
     def _read(self, call: Callable[[], T], *, even_if_offline: bool = False) -> T:
         """What a question is answered with; notices when the ledger is away."""
