@@ -117,6 +117,35 @@ def test_nobody_approves_for_themselves_nor_without_being_allowed_to(desk: Desk)
     assert contents(desk.url) == before
 
 
+def test_a_batch_is_not_prolonged_by_approvers_that_nobody_knows(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would go on when its sender may not write any more. One look tells of all of them."""
+    maria, access = desk.client(desk.maria), desk.server.service.access
+    assert maria.adjust_points(adjustment("known", 1, program_id="own"))
+    looks: list[int] = []
+    look = access._look
+
+    async def counted() -> None:
+        looks.append(1)
+        await look()
+
+    monkeypatch.setattr(access, "_look", counted)
+    unknown = (f"lk_{letter * 12}_{'A' * 43}" for letter in "abcdefghijkmnpqrstuvwxyz")
+    items = [adjustment(each, 500, program_id="own", approver=each) for each in unknown]
+    results = maria.batch_write(batch(*items)).results
+
+    assert {result.error.code for result in results} == {7}
+    assert 1 <= len(looks) < len(items) / 3
+
+
+def test_a_key_made_just_now_approves_in_a_batch(desk: Desk) -> None:
+    fresh = desk.key("support", ["own"], "jo")
+    items = adjustment(1, 500, program_id="own", approver=fresh)
+    result = desk.client(desk.maria).batch_write(batch(items)).results[0]
+    assert result.receipt.entries[0].approver == f"key:jo/{id_of(fresh)}"
+
+
 def test_without_an_approver_a_large_adjustment_waits_for_one(desk: Desk) -> None:
     maria = desk.client(desk.maria)
     failure = failure_of(maria.adjust_points, adjustment(1, 500, program_id="own"))

@@ -14,6 +14,7 @@ import grpc
 import psycopg2
 import pytest
 from google.protobuf import json_format
+from google.rpc import code_pb2
 
 from ledger.rpc import access
 from ledger.rpc.access import REFRESH_SECONDS
@@ -32,7 +33,7 @@ from tests.service.credentials import (
     revoke,
     token_keys_file,
 )
-from tests.service.requests import open_program, purchase
+from tests.service.requests import adjustment, batch, open_program, purchase
 
 BALANCE = METHODS["BalanceService/GetBalance"]
 SOON = 2 * REFRESH_SECONDS + 2
@@ -241,6 +242,33 @@ def test_a_key_that_nobody_can_look_for_is_not_called_wrong(shop: Shop) -> None:
         fresh = make_key(shop.server.database_url, "till", ["own"])
         assert shop.refused(bearer(fresh)) == "STORAGE_UNAVAILABLE"
     eventually("it is recognised", lambda: shop.refused(bearer(fresh)) == "OK")
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_batch_does_not_look_again_and_again_for_what_can_not_be_read(shop: Shop) -> None:
+    support, own = make_key(shop.server.database_url, "support", ["own"]), shop.server.service
+    assert shop.refused(bearer(support)) == "OK"
+    letters = "abcdefghijkmnpqrstuvwxyz"
+    items = (
+        adjustment(each, 1, program_id="own", approver=f"lk_{each * 12}_{'A' * 43}")
+        for each in letters
+    )
+    waits: list[int] = []
+    look_again = own.access._look_again
+
+    async def counted() -> bool:
+        waits.append(1)
+        return await look_again()
+
+    with (
+        keys_closed(shop.server.database_url),
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.closing(shop.client(support)) as client,
+    ):
+        patch.setattr(own.access, "_look_again", counted)
+        results = client.batch_write(batch(*items)).results
+    assert {result.error.code for result in results} == {code_pb2.UNAVAILABLE}
+    assert 1 <= len(waits) < len(letters) / 3
 
 
 @pytest.mark.usefixtures("impatient")

@@ -95,7 +95,9 @@ class Access:
         self._believed_until = 0.0
         self._looking: asyncio.Task[bool] | None = None
         self._refreshing: asyncio.Task[None] | None = None
-        self._looked = 0.0
+        #: when the last look began, the last one that has ended, and the last one that saw
+        #: something (monotonic seconds)
+        self._looked = self._tried_since = self._known_since = 0.0
         self._one_at_a_time = asyncio.Lock()
         with database.connect() as connection:
             self._learn(read_mark(connection), read_keys(connection))
@@ -140,7 +142,7 @@ class Access:
             raise CredentialInvalid()
         if not believing:
             self._require_fresh()
-        return await self._recognise(authorization[len(_SCHEME) :])
+        return await self._recognise(authorization[len(_SCHEME) :], time.monotonic())
 
     def check(self, principal: Principal) -> None:
         """Whether somebody who was recognised some time ago still would be: asked when a request
@@ -177,9 +179,14 @@ class Access:
         if principal is DEVELOPER and not self._development:
             raise CredentialMissing()
 
-    async def approve(self, principal: Principal, request: points_pb2.AdjustPointsRequest) -> None:
+    async def approve(
+        self, principal: Principal, request: points_pb2.AdjustPointsRequest, since: float
+    ) -> None:
         """Put the actor in the place of the credential in `request.approver`, so that no secret
-        goes any further. Raises APPROVER_NOT_ALLOWED."""
+        goes any further. The request has come by then (`since`, monotonic seconds).
+
+        Raises APPROVER_NOT_ALLOWED.
+        """
         given = request.approver.strip()
         if not given:
             return
@@ -189,7 +196,7 @@ class Access:
             return
         try:
             self._require_fresh()
-            approver = await self._recognise(given)
+            approver = await self._recognise(given, since)
             check_item(approver, "adjust_points", request)
         except (Unauthenticated, PermissionDenied):
             raise ApproverNotAllowed() from None
@@ -205,8 +212,8 @@ class Access:
             raise TokensNotConfigured()
         return self._tokens.mint(principal, program_id, member_id, ttl, holds)
 
-    async def _recognise(self, credential: str) -> Principal:
-        """Whose credential it is. Raises as authenticate."""
+    async def _recognise(self, credential: str, since: float) -> Principal:
+        """Whose credential it is, which was sent by then. Raises as authenticate."""
         if len(credential) > MAX_CREDENTIAL:
             raise CredentialInvalid()
         # The digest, so that what is kept for long is no secret.
@@ -215,7 +222,8 @@ class Access:
         if principal is not None and principal.expire_time > time.time():
             return principal
         principal = self._read(credential)
-        if principal is None:  # made a moment ago, perhaps
+        looked = self._known_since >= since
+        if principal is None and self._tried_since < since:  # made a moment ago, perhaps
             looked = await self._look_again()
             principal = self._read(credential)
         if principal is None:
@@ -293,13 +301,19 @@ class Access:
         """Learn what has changed. Raises STORAGE_UNAVAILABLE."""
         async with self._one_at_a_time:  # or else what was read first might be learnt last
             self._looked = began = time.monotonic()
-            if self._tokens is not None and await asyncio.to_thread(self._tokens.look):
-                self._seen.clear()
-            mark = await self._query(read_mark)
-            if mark != self._mark:
-                # Read after the mark: what comes between is read again next time.
-                self._learn(mark, await self._query(read_keys))
-            self._believed_until = began + BELIEVED_SECONDS
+            try:
+                await self._look_for_news()
+            finally:
+                self._tried_since = began
+            self._known_since, self._believed_until = began, began + BELIEVED_SECONDS
+
+    async def _look_for_news(self) -> None:
+        if self._tokens is not None and await asyncio.to_thread(self._tokens.look):
+            self._seen.clear()
+        mark = await self._query(read_mark)
+        if mark != self._mark:
+            # Read after the mark: what comes between is read again next time.
+            self._learn(mark, await self._query(read_keys))
 
     def _learn(self, mark: tuple[Any, ...], keys: list[ApiKey]) -> None:
         self._mark = mark

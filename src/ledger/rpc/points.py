@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterable
 from typing import TypeVar
 
@@ -68,7 +69,7 @@ class PointsService:
     async def AdjustPoints(
         self, request: points_pb2.AdjustPointsRequest, call: Call
     ) -> types_pb2.Receipt:
-        await self._access.approve(call.principal, request)
+        await self._access.approve(call.principal, request, time.monotonic())
         return await write(self._engine, "adjust_points", request, call)
 
     async def TransferPoints(
@@ -86,13 +87,14 @@ class PointsService:
     ) -> points_pb2.BatchWriteResponse:
         if not 1 <= len(request.items) <= MAX_ITEMS:
             raise invalid("items", f"has {len(request.items)} items; 1 to {MAX_ITEMS} are allowed")
+        began = time.monotonic()
         response = points_pb2.BatchWriteResponse()
         waiting: list[tuple[points_pb2.BatchWriteResult, Program]] = []
         items: list[Item] = []
         async for item in _politely(request.items):
             result = response.results.add()
             try:
-                program, command = await self._command(item, call)
+                program, command = await self._command(item, call, began)
             except LedgerError as error:
                 result.error.CopyFrom(to_status(error))
             else:
@@ -108,16 +110,16 @@ class PointsService:
         return response
 
     async def _command(
-        self, item: points_pb2.BatchWriteItem, call: Call
+        self, item: points_pb2.BatchWriteItem, call: Call, began: float
     ) -> tuple[Program, Command]:
-        """The command of an item, whose sender may send it alone."""
+        """The command of an item, whose sender may send it alone; of a batch that came by then."""
         name = item.WhichOneof("write")
         if name is None:
             raise invalid("items", "each item must hold one write")
         request = getattr(item, name)
         check_item(call.principal, name, request)
         if name == "adjust_points":
-            await self._access.approve(call.principal, request)
+            await self._access.approve(call.principal, request, began)
         return await program_or_refuse(self._engine, request.program_id, WRITES[name], request)
 
 
