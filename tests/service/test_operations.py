@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import urllib.error
 import urllib.request
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from ledger.metrics import Metrics
 from ledger.v1 import program_pb2
 from tests.conftest import RunningServer
-from tests.service.client import Client, GrpcClient, failure_of
+from tests.service.client import Client, GrpcClient, JsonClient, failure_of
 from tests.service.requests import (
     balance,
     batch,
@@ -118,6 +120,25 @@ def test_metrics_are_there_from_the_start_at_zero(
         assert sample(samples, "ledger_commands_total", **labels) == 0
     for kind in ("PURCHASE", "BONUS", "EXPIRY", "ACTIVATION"):
         assert sample(samples, "ledger_points_total", program="bean-street", kind=kind) == 0
+
+
+def test_metrics_count_requests_that_nobody_can_read(server: RunningServer) -> None:
+    """On both ports, written in any way, once each."""
+    torn = b"\x0a\x7f"
+    with closing(GrpcClient(server.grpc_address)) as client:
+        assert failure_of(partial(client.send, "BalanceService/GetBalance"), torn).code == (
+            "INVALID_ARGUMENT"
+        )
+    with closing(JsonClient(server.http_address)) as http:
+        for kind, body in (("json", b"{"), ("proto", torn)):
+            headers = {"content-type": f"application/{kind}"}
+            path = "/ledger.v1.BalanceService/GetBalance"
+            assert http.exchange("POST", path, body, headers)[0] == 400
+    rpc = {"grpc_type": "unary", "grpc_service": "ledger.v1.BalanceService"}
+    rpc |= {"grpc_method": "GetBalance"}
+    samples = metrics(server)
+    assert sample(samples, "grpc_server_started_total", **rpc) == 3
+    assert sample(samples, "grpc_server_handled_total", **rpc, grpc_code="InvalidArgument") == 3
 
 
 def test_metrics_count_what_happened(client: Client, server: RunningServer) -> None:

@@ -163,10 +163,14 @@ class Dispatcher:
             check_role(principal, method.rule)
             return principal
         except Exception as error:
-            self._meters[method.path].begin()
-            code, reason, raised = _judged(method, error)
-            self._ended(method, code, reason, 0.0)
-            raise raised from None
+            raise self.refused(method, error) from None
+
+    def refused(self, method: Method, error: Exception) -> BaseException:
+        """What to raise for a call that ends before it runs. It then counts as answered."""
+        self._meters[method.path].begin()
+        code, reason, raised = _judged(method, error)
+        self._ended(method, code, reason, 0.0)
+        return raised
 
     async def admit_to_metrics(self, authorization: str | None, certificate: bytes) -> None:
         """Let somebody see the metrics, which tell of every program, and also of a database that

@@ -34,7 +34,7 @@ from ledger.rpc.dispatch import (
     Method,
     StatusError,
 )
-from ledger.rpc.status import shortened, to_status
+from ledger.rpc.status import shortened
 
 if TYPE_CHECKING:
     from ledger.rpc.tls import Tls
@@ -176,7 +176,7 @@ class GrpcServer:
                     request = parse(data)
                 except DecodeError:
                     fault = invalid("request", f"is not a {method.request_class.DESCRIPTOR.name}")
-                    raise StatusError(to_status(fault)) from None
+                    raise dispatcher.refused(method, fault) from None
                 call = Call(principal, deadline)
                 if method.streaming:
                     return await self._stream(method, request, call, context)

@@ -44,7 +44,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
-from ledger.core.errors import invalid
+from ledger.core.errors import LedgerError, invalid
 from ledger.rpc.calls import HEADER, begin_call
 from ledger.rpc.dispatch import (
     MAX_MESSAGE_BYTES,
@@ -110,9 +110,18 @@ class BinaryCodec(Codec[Message, Message]):
             raise _malformed(error) from None
 
 
+class _Malformed(ConnectError):
+    """Nobody can read the request."""
+
+    def __init__(self, fault: LedgerError) -> None:
+        answer = connect_error(to_status(fault))
+        super().__init__(answer.code, answer.message, answer.details)
+        self.fault = fault
+
+
 def _malformed(error: Exception) -> ConnectError:
     text = str(error).encode(errors="replace").decode()
-    return connect_error(to_status(invalid("request", text[:300])))
+    return _Malformed(invalid("request", text[:300]))
 
 
 class _Reader:
@@ -156,7 +165,7 @@ class _Admission:
         self.shown: ContextVar[tuple[str | None, bytes]] = ContextVar("shown")
 
     async def on_start(self, context: RequestContext[Any, Any]) -> None:
-        method = self._methods[f"/{context.method.service_name}/{context.method.name}"]
+        method = self._method(context)
         authorization, certificate = self.shown.get()
         try:
             self.admitted.set(await self._dispatcher.admit(method, authorization, certificate))
@@ -166,7 +175,11 @@ class _Admission:
     async def on_end(
         self, token: None, context: RequestContext[Any, Any], error: Exception | None
     ) -> None:
-        return
+        if isinstance(error, _Malformed):  # no codec knows which method it reads for
+            self._dispatcher.refused(self._method(context), error.fault)
+
+    def _method(self, context: RequestContext[Any, Any]) -> Method:
+        return self._methods[f"/{context.method.service_name}/{context.method.name}"]
 
 
 class _Application(ConnectASGIApplication[Dispatcher]):
