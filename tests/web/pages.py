@@ -15,6 +15,9 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator
 
 WIDGET = "loyalty-balance"
 
+#: all that a widget has in the document, seen or not
+CONTENT = "host => host.shadowRoot.textContent"
+
 #: for what is not measured: a machine may be busy
 PATIENCE_MS = 10_000
 

@@ -13,7 +13,7 @@ from ledger.store.embedded import EmbeddedServer
 from tests.conftest import fresh_database
 from tests.web.conftest import RULES, TIERS
 from tests.web.credentials import GuardedLedger, guarded_ledger
-from tests.web.pages import Site, Visitor, part, until, widget
+from tests.web.pages import CONTENT, Site, Visitor, part, until, widget
 
 REFUSED = ("401", "unauthenticated: ")
 
@@ -80,6 +80,22 @@ def test_it_opens_nothing_else(guarded: GuardedLedger, visitor: Visitor, member:
 
     expect(page.get_by_text("Your points can not be shown.")).to_be_visible()
     assert "12" not in page.locator("loyalty-balance").inner_text()
+
+
+def test_nothing_stays_that_the_token_of_somebody_else_does_not_show(
+    guarded: GuardedLedger, visitor: Visitor, member: str
+) -> None:
+    """Whoever signs in next gets a token of their own, and the page may forget to say who it is."""
+    visitor.expect("403", "permission_denied: ")
+    guarded.sell(member, member, 12)
+    guarded.sell("somebody-else", f"{member}-2", 7)
+    page = visitor.opens(widget(member, token=guarded.token(member)), watching=True)
+    expect(part(page, "number")).to_have_text("12")
+
+    give(page, guarded.token("somebody-else"))
+
+    expect(page.get_by_text("Your points can not be shown.")).to_be_visible()
+    assert "12" not in page.eval_on_selector("loyalty-balance", CONTENT)
 
 
 def test_when_a_token_ends_the_page_brings_another_one(

@@ -20,7 +20,7 @@ from tests.service.requests import (
     returned,
 )
 from tests.web.conftest import RULES, TIERS
-from tests.web.pages import Visitor, part, texts, widget
+from tests.web.pages import CONTENT, Visitor, part, texts, widget
 
 LEFTWARD_TIERS: dict[str, Any] = {
     **TIERS,
@@ -164,10 +164,6 @@ def test_whoever_has_not_bought_yet_has_no_points_yet(visitor: Visitor, member: 
 
     expect(page.get_by_text("You have no points yet.")).to_be_visible()
     expect(page.locator("[state=unknown]")).to_have_count(1)
-
-
-#: all that a widget has in the document, seen or not
-CONTENT = "host => host.shadowRoot.textContent"
 
 
 def test_nothing_stays_of_a_member_who_is_not_shown_any_more(

@@ -201,8 +201,9 @@ export class LoyaltyBalance extends HTMLElement {
     const code = error instanceof CallError ? error.code : "internal";
     const state = states[code] ?? "offline";
     const news = state !== this.state;
+    const isWithheld = state === "unknown" || state === "failed"; // from whoever has this token
+    if (isWithheld && this.#model.balance) this.#forget();
     this.#model.state = state;
-    if (state === "unknown") delete this.#model.balance;
     this.render();
     if (code === "unauthenticated") {
       this.#renew(signal);
