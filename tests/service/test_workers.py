@@ -19,6 +19,7 @@ import pytest
 import structlog
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
+from psycopg2.extensions import connection as Connection
 
 from ledger.exposition import Exposition, lasting, merged
 from ledger.metrics import Metrics
@@ -252,6 +253,31 @@ async def test_a_worker_that_can_not_be_started_any_more_is_tried_again_before_i
 async def test_workers_of_a_program_that_is_not_there_are_not_started_again() -> None:
     with pytest.raises(WorkerFailed, match="worker 1 could not be started"):
         await Workers(1, ("/nonexistent/python",), None, lambda: None).run()
+
+
+def test_a_worker_that_can_not_serve_says_why_in_a_line_of_its_own(
+    database_url: str, administrator: Connection, tmp_path: Path
+) -> None:
+    with administrator.cursor() as cursor:
+        # One is enough to look at the schema before workers are started.
+        cursor.execute("CREATE ROLE lonely LOGIN CONNECTION LIMIT 1")
+        cursor.execute("GRANT ledger_service TO lonely")
+    environment = {
+        "LEDGER_DATABASE_URL": database_url.replace("postgres@", "lonely@"),
+        "LEDGER_WORKERS": str(WORKERS),
+    }
+    try:
+        with (
+            ServiceProcess(environment, tmp_path / "log", arguments=["--json"]) as service,
+            pytest.raises(RuntimeError, match="ended with 1"),
+        ):
+            service.start()
+        lines = [json.loads(line) for line in service.log_lines()]
+    finally:
+        with administrator.cursor() as cursor:
+            cursor.execute("DROP ROLE lonely")
+    assert any("too many connections" in line.get("reason", "") for line in lines)
+    assert lines[-1]["reason"] == "WORKER_FAILED"
 
 
 @contextlib.contextmanager

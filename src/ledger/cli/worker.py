@@ -29,6 +29,7 @@ def main() -> None:
     from ledger.rpc.link import Sibling
     from ledger.rpc.processors import keep_to_one
     from ledger.rpc.serve import run
+    from ledger.store.database import DatabaseUnusable
 
     number, descriptor = map(int, sys.argv[1:])
     setup: Setup = pickle.load(sys.stdin.buffer)
@@ -41,7 +42,15 @@ def main() -> None:
         return event
 
     structlog.configure(processors=[name_worker, *structlog.get_config()["processors"]])
-    run(setup.options, sibling=Sibling(socket.socket(fileno=descriptor)))
+    log = structlog.get_logger(__name__)
+    try:
+        run(setup.options, sibling=Sibling(socket.socket(fileno=descriptor)))
+    except DatabaseUnusable as error:  # its text is for whoever starts the program
+        log.error("worker can not serve", reason=str(error))
+        raise SystemExit(1) from None
+    except Exception:
+        log.exception("worker failed")
+        raise SystemExit(1) from None
 
 
 if __name__ == "__main__":
