@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -251,3 +252,5 @@ def test_an_embedded_database_that_ends_under_the_service_is_started_again(
         load.check(database_url)
         assert service.terminate(PATIENCE_SECONDS) == 0
         assert embedded.status(data_dir).state == "STOPPED"
+        told = [json.loads(line)["event"] for line in service.log_lines()]
+        assert told.count("embedded database") >= 2

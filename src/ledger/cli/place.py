@@ -5,7 +5,7 @@ Imports the configuration and the store, so it is imported by commands when they
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ledger import config
@@ -25,10 +25,13 @@ def settings(**flags: object) -> config.Settings:
 
 
 @contextmanager
-def open_place(chosen: config.Settings, *, existing: bool = False) -> Iterator[str]:
+def open_place(
+    chosen: config.Settings, *, existing: bool = False, tell: Callable[[str], None] = note
+) -> Iterator[str]:
     """The URL of the database; an embedded one runs while the context lasts.
 
-    An embedded one is made if need be, unless it has to be `existing` already.
+    An embedded one is made if need be, unless it has to be `existing` already. When it is waited
+    for, or started again, `tell` is told.
     Turns what the store has against a database into CommandFailed, also inside of the context.
     """
     with explaining_database():
@@ -46,8 +49,8 @@ def open_place(chosen: config.Settings, *, existing: bool = False) -> Iterator[s
             )
         with (
             ending_in_order(),  # or the database would go on without anybody who uses it
-            embedded.start(chosen.data_dir, on_progress=note) as server,
-            server.kept_running(note),
+            embedded.start(chosen.data_dir, on_progress=tell) as server,
+            server.kept_running(tell),
         ):
             yield server.url()
 

@@ -299,8 +299,11 @@ def serve(
       ledger serve --data-dir /var/lib/ledger --log-format json
       ledger serve --database-url postgresql://ledger@db.internal/ledger
     """
+    import structlog
+
     from ledger.cli import document, logging
     from ledger.cli.failure import usage
+    from ledger.cli.output import note
     from ledger.cli.place import open_place, settings
 
     chosen = settings(
@@ -340,7 +343,15 @@ def serve(
     if demo_file is not None:
         document.load(demo_file)  # its faults are better known before than after the start
     logging.configure(chosen.log_format, chosen.log_level)
-    with open_place(chosen) as url:
+    log = structlog.get_logger(__name__)
+
+    def tell(text: str) -> None:
+        if chosen.log_format == "json":
+            log.warning("embedded database", said=text)
+        else:
+            note(text)
+
+    with open_place(chosen, tell=tell) as url:
         _serve(chosen, url, _when_ready(chosen, demo, demo_file, json))
 
 
