@@ -36,6 +36,7 @@ from ledger.metrics import Metrics
 from ledger.rpc import renewed
 from ledger.rpc.renewed import FilesUnusable
 from ledger.rpc.terminals import Terminals, read_clients, read_revoked
+from ledger.rpc.tls_files import read_material
 from ledger.v1 import balance_pb2, program_pb2, types_pb2
 from tests.certificates import (
     Files,
@@ -533,6 +534,18 @@ def test_a_list_that_is_half_written_is_not_taken_for_it(
             terminals(files, terminal_ca)
     write(files.revoked, whole + whole)
     assert terminals(files, terminal_ca)
+
+
+def test_authorities_that_are_half_written_do_not_replace_those_before(
+    files: Files, terminal_ca: trustme.CA
+) -> None:
+    first, second = (ca.cert_pem.bytes() for ca in (terminal_ca, trustme.CA()))
+    write(files.client_ca, first + second)
+    assert len(read_material(files.options, Metrics()).client_cas) == 2
+    for written in (first + second[:300], first + second[:-9], first + second[:10]):
+        write(files.client_ca, written)
+        with pytest.raises(FilesUnusable, match=r"LEDGER_TLS_CLIENT_CA.*is not whole"):
+            read_material(files.options, Metrics())
 
 
 def test_a_list_that_was_damaged_is_not_taken_for_one(

@@ -211,6 +211,9 @@ def test_every_unusable_file_is_named(tmp_path: Path, authority: trustme.CA) -> 
         (chain_of(good), None, "LEDGER_TLS_KEY", "No such file"),
         (b"", key_of(good), "LEDGER_TLS_CERTIFICATE", "is no certificate in PEM"),
         (key_of(good), key_of(good), "LEDGER_TLS_CERTIFICATE", "is no certificate in PEM"),
+        (chain_of(good) * 2, key_of(good), "", ""),
+        (chain_of(good) + chain_of(good)[:-9], key_of(good), "LEDGER_TLS_CERTIFICATE", "not whole"),
+        (chain_of(good) + b"-----BEGIN", key_of(good), "LEDGER_TLS_CERTIFICATE", "not whole"),
         (chain_of(good), b"", "LEDGER_TLS_KEY", "is no private key in PEM"),
         (chain_of(good), chain_of(good), "LEDGER_TLS_KEY", "is no private key in PEM"),
         (chain_of(good), encrypted(key_of(good)), "LEDGER_TLS_KEY", "is encrypted"),
@@ -222,6 +225,9 @@ def test_every_unusable_file_is_named(tmp_path: Path, authority: trustme.CA) -> 
             path.unlink(missing_ok=True)
             if data is not None:
                 path.write_bytes(data)
+        if not setting:
+            assert Tls(TlsOptions(certificate, key), Metrics())
+            continue
         with pytest.raises(FilesUnusable) as unusable:
             Tls(TlsOptions(certificate, key), Metrics())
         told = str(unusable.value)

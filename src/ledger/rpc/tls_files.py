@@ -5,6 +5,7 @@ Imports no grpc, so that the process that only watches workers can check them, t
 
 from __future__ import annotations
 
+import re
 import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +22,9 @@ from ledger.metrics import Metrics
 from ledger.rpc.options import TlsOptions
 from ledger.rpc.renewed import FilesUnusable, read_file
 from ledger.rpc.terminals import read_clients, read_revoked
+
+#: what a part of a PEM file ends with
+_END = re.compile(rb"-----END [A-Z0-9 ]+-----")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -76,6 +80,10 @@ def read_material(options: TlsOptions, metrics: Metrics) -> Material:
 
 def certificates_of(where: str, pem: bytes) -> tuple[x509.Certificate, ...]:
     """The certificates of a PEM file, at least one. Raises FilesUnusable."""
+    if pem.count(b"-----BEGIN") != len(
+        _END.findall(pem)
+    ):  # somebody writes it, or the disk is full
+        raise FilesUnusable(f"{where}: is not whole: a part of it does not end")
     try:
         return tuple(x509.load_pem_x509_certificates(pem))
     except ValueError:
