@@ -27,12 +27,14 @@ from tests.service.client import GrpcClient
 from tests.service.requests import PROGRAM, enrollment
 from tests.service.requests import program as new_program
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(180), pytest.mark.xdist_group("prometheus")]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(300), pytest.mark.xdist_group("prometheus")]
 
 #: not for anybody
 ALWAYS = {"LedgerWatchdog"}
 #: how quick a service is that shares a busy machine with other tests says nothing of the rules
 SLOW = {"LedgerCallsSlow", "LedgerCallsSlowFast"}
+#: for an alert to fire; most take some seconds, and a busy machine takes its time
+PATIENCE_SECONDS = 40.0
 
 
 @dataclass
@@ -123,53 +125,53 @@ def test_in_health_every_panel_and_every_recorded_series_has_data_and_nobody_is_
 def test_each_alert_fires_when_its_fault_is_made(watched: Scene) -> None:
     prometheus, fired = watched.prometheus, set[str]()
 
-    def expect(*names: str, within: float) -> None:
-        prometheus.wait_for_alerts(set(names), within)
+    def expect(*names: str) -> None:
+        prometheus.wait_for_alerts(set(names), PATIENCE_SECONDS)
         fired.update(names)
 
-    expect("LedgerWatchdog", within=1)
+    expect("LedgerWatchdog")
 
     # What is wrong with the state.
     with scene.member_left_behind(watched.url, "left-behind"):
         scene.contradict(watched.url, "contradicted")
         scene.grow(watched.url)
         scene.replace_certificate(watched.certificates, timedelta(minutes=30))
-        expect("LedgerDrift", "LedgerDueLag", "LedgerDatabaseGrows", within=15)
-        expect("LedgerCertificateExpires", "LedgerCertificateExpiresSoon", within=15)
+        expect("LedgerDrift", "LedgerDueLag", "LedgerDatabaseGrows")
+        expect("LedgerCertificateExpires", "LedgerCertificateExpiresSoon")
         scene.forget_to_verify(watched.url)
         with scene.key_spoiled(watched.certificates):
-            expect("LedgerVerificationStale", "LedgerFilesUnusable", within=10)
+            expect("LedgerVerificationStale", "LedgerFilesUnusable")
 
     with watched.tills.watching("m-1"), scene.transaction_left_open(watched.url):
-        expect("LedgerFeedLag", within=15)
+        expect("LedgerFeedLag")
 
     # Processes that end.
     watched.second.kill()
     second_worker = 'process_start_time_seconds{worker="2"}'
     with scene.worker_dying(watched.first.pid, lambda: prometheus.query(second_worker)):
-        expect("LedgerInstanceDown", "LedgerRestarts", within=30)
+        expect("LedgerInstanceDown", "LedgerRestarts")
     with scene.worker_dying(watched.first.pid, time.monotonic):
-        expect("LedgerWorkerMissing", within=10)
+        expect("LedgerWorkerMissing")
 
     # Somebody locks what everybody needs, for moments, and then for good.
     watched.tills.width = 50
     with scene.accounts_contended(watched.url):
-        expect("LedgerCallsSlowFast", "LedgerCallsSlow", within=20)
+        expect("LedgerCallsSlowFast", "LedgerCallsSlow")
     watched.tills.width = 150
     with scene.accounts_locked(watched.url):
-        expect("LedgerCallsFailFast", "LedgerCallsFail", within=20)
-        expect("LedgerQueueWaits", "LedgerOverloaded", within=20)
+        expect("LedgerCallsFailFast", "LedgerCallsFail")
+        expect("LedgerQueueWaits", "LedgerOverloaded")
     watched.tills.width = 6
 
     # The database is lost at the moment of a COMMIT, and stays away.
     watched.proxy.cut_after_commit().wait()
     watched.proxy.refuse_connections()
     watched.postgres.kill()
-    expect("LedgerDatabaseDown", "LedgerCommitUnknown", within=25)
+    expect("LedgerDatabaseDown", "LedgerCommitUnknown")
 
     # Nobody is there any more.
     watched.first.kill()
-    expect("LedgerDown", within=10)
+    expect("LedgerDown")
 
     assert fired == set(alerts()) - DISK
 
@@ -181,4 +183,4 @@ def test_a_disk_that_fills_is_told(watched: Scene) -> None:
     if watched.disk.why_not:
         pytest.skip(f"no file system can be mounted here: {watched.disk.why_not}")
     watched.disk.fill()
-    watched.prometheus.wait_for_alerts(DISK, 20)
+    watched.prometheus.wait_for_alerts(DISK, PATIENCE_SECONDS)
