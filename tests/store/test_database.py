@@ -64,6 +64,15 @@ def test_an_address_that_can_not_be_read_is_refused_without_repeating_its_passwo
     assert "secret" not in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    "text", ["postgresql://me@db/x?sslmod=require", "postgresql://me:a?secret=b@db/x"]
+)
+def test_an_address_with_an_unknown_option_is_refused_without_repeating_it(text: str) -> None:
+    with pytest.raises(DatabaseUnusable, match="option behind its [?]") as refusal:
+        normalize_url(text)
+    assert "secret" not in str(refusal.value)
+
+
 def test_messages_name_the_address_without_any_password() -> None:
     url = normalize_url(
         "postgresql://me:secret@db/x?password=secret&sslpassword=secret&sslmode=require"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import psycopg2
-from psycopg2.extensions import TRANSACTION_STATUS_IDLE
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE, make_dsn
 from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import ExceptionContext
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
@@ -70,7 +70,7 @@ class DatabaseUnusable(Exception):
 def normalize_url(text: str) -> URL:
     """The address as SQLAlchemy shall open it, with psycopg2 as the driver.
 
-    Raises DatabaseUnusable if it is not a PostgreSQL address. Never repeats the address in the
+    Raises DatabaseUnusable if it is not a PostgreSQL address, or has unknown options. Never repeats the address in the
     message: it may hold a password.
     """
     try:
@@ -85,6 +85,13 @@ def normalize_url(text: str) -> URL:
             f"the database address begins with {url.drivername}://, but only PostgreSQL is "
             f"supported: {', '.join(f'{dialect}://' for dialect in DIALECTS)}"
         )
+    try:
+        make_dsn(**dict.fromkeys(url.query, "1"))
+    except psycopg2.ProgrammingError:
+        raise DatabaseUnusable(
+            "the database address has an option behind its ? that PostgreSQL's client does not "
+            "know; a ? or & in a password is written %3F or %26"
+        ) from None
     return url.set(drivername="postgresql+psycopg2")
 
 
