@@ -70,8 +70,8 @@ class DatabaseUnusable(Exception):
 def normalize_url(text: str) -> URL:
     """The address as SQLAlchemy shall open it, with psycopg2 as the driver.
 
-    Raises DatabaseUnusable if it is not a PostgreSQL address, or has unknown options. Never repeats the address in the
-    message: it may hold a password.
+    Raises DatabaseUnusable if it is not a PostgreSQL address, or has unknown options. Never repeats
+    the address in the message: it may hold a password.
     """
     try:
         url = make_url(text)
