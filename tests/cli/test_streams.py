@@ -185,7 +185,7 @@ def command(*arguments: str) -> subprocess.Popen[str]:
 
 
 def eventually(holds: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + 15
+    give_up = time.monotonic() + 60
     while not holds():
         assert time.monotonic() < give_up, "it did not come to hold"
         time.sleep(0.05)

@@ -89,7 +89,10 @@ def other_session(database_url: str) -> Iterator[Cursor]:
     """A cursor of somebody else's, in a transaction that is rolled back."""
     with contextlib.closing(connect(database_url)) as connection, connection.cursor() as cursor:
         cursor.execute("BEGIN")
-        yield cursor
+        try:
+            yield cursor
+        finally:  # a session that is only closed may hold its locks a little longer
+            cursor.execute("ROLLBACK")
 
 
 async def lose(proxy: PostgresProxy, fault: Fault) -> None:

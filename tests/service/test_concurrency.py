@@ -369,7 +369,10 @@ def locked(database_url: str, member_id: str = "m-1") -> Iterator[Callable[[], N
             "SELECT FROM accounts WHERE program_id = %s AND member_id = %s FOR UPDATE",
             (PROGRAM, member_id),
         )
-        yield connection.rollback
+        try:
+            yield connection.rollback
+        finally:
+            connection.rollback()  # a session that is only closed may hold it a little longer
 
 
 def blocked(server: RunningServer) -> None:

@@ -159,7 +159,11 @@ def signed_by(secret: Any, algorithm: str = "HS256", **header: str) -> Callable[
     return sign
 
 
-NOW = int(time.time())
+def now(seconds: int = 0) -> int:
+    """So many seconds from now, as tokens tell times."""
+    return int(time.time()) + seconds
+
+
 #: by name: a credential that is none, and the reason it is refused for
 REFUSED: dict[str, tuple[Callable[[Shop], str], str]] = {
     "nothing": (lambda shop: "", "CREDENTIAL_INVALID"),
@@ -198,17 +202,17 @@ REFUSED: dict[str, tuple[Callable[[Shop], str], str]] = {
     "a token without an audience": (lambda shop: shop.token(aud=None), "CREDENTIAL_INVALID"),
     "a token of another issuer": (lambda shop: shop.token(iss="elsewhere"), "CREDENTIAL_INVALID"),
     "a token that expired": (
-        lambda shop: shop.token(iat=NOW - 900, exp=NOW - 1),
+        lambda shop: shop.token(iat=now(-900), exp=now(-1)),
         "CREDENTIAL_EXPIRED",
     ),
     "a token that never expires": (lambda shop: shop.token(exp=None), "CREDENTIAL_INVALID"),
     "a token that ends in infinity": (lambda shop: shop.token(exp=math.inf), "CREDENTIAL_INVALID"),
     "a token for longer than an hour": (
-        lambda shop: shop.token(exp=NOW + 4_000),
+        lambda shop: shop.token(exp=now(4_000)),
         "CREDENTIAL_INVALID",
     ),
     "a token from the future": (
-        lambda shop: shop.token(iat=NOW + 3_000, exp=NOW + 3_100),
+        lambda shop: shop.token(iat=now(3_000), exp=now(3_100)),
         "CREDENTIAL_INVALID",
     ),
     "a token for no member": (lambda shop: shop.token(sub=""), "CREDENTIAL_INVALID"),
@@ -695,7 +699,7 @@ def test_secrets_are_nowhere(shop: Shop, capfd: pytest.CaptureFixture[str]) -> N
         "approver": make_key(url, "support", ["own"], name="approver"),
         "lost": make_key(url, "support", ["own"], name="lost"),
         "token": shop.token(jti="secretive"),
-        "late": shop.token(iat=NOW - 900, exp=NOW - 1),
+        "late": shop.token(iat=now(-900), exp=now(-1)),
         "unknown": shop.shop.replace(id_of(shop.shop), "b" * 12),
     }
     said: list[str] = []

@@ -292,9 +292,8 @@ def test_heartbeats_carry_a_cursor_that_saves_a_second_look(
     monkeypatch.setattr(events_service, "HEARTBEAT_SECONDS", 0.3)
     open_program(grpc_client)
     with events(server, wanted(kinds=[types_pb2.ENTRY_KIND_HOLD])) as stream:
-        first, second = next(stream), next(stream)
-        assert first.caught_up
-        assert second.caught_up
+        # Until nothing that is open anywhere on this database server holds up what is seen.
+        second = next(beat for beat in stream if beat.caught_up)
         grpc_client.record_purchase(purchase(1))
         # Others may move it too, before the purchase does.
         third = next(beat for beat in stream if all_of(server, cursor=beat.cursor) == [])

@@ -286,7 +286,7 @@ def workers_of(database_url: str, log: Path, *arguments: str) -> Iterator[Servic
     environment = {"LEDGER_DATABASE_URL": database_url, "LEDGER_WORKERS": str(WORKERS)}
     with ServiceProcess(environment, log, arguments=arguments) as service:
         service.start()
-        eventually("all workers serve", lambda: len(serving(service)) == WORKERS)
+        eventually("all workers serve", lambda: len(answered(service)) == WORKERS, 30)
         yield service
         assert service.terminate(25.0) == 0
 
@@ -424,7 +424,7 @@ def test_a_worker_that_is_killed_under_load_is_replaced_and_nothing_is_lost(
                 victim = processes_of(service)[0]
                 os.kill(victim.pid, signal.SIGKILL)
                 load.wait_for_answers(50)
-                eventually("it is replaced", lambda: len(serving(service)) == WORKERS, 30)
+                eventually("it is replaced", lambda: len(answered(service)) == WORKERS, 30)
                 assert victim.pid not in {each.pid for each in processes_of(service)}
                 after = samples(service)
                 lost = [name for name, number in before.items() if is_less(name, after, number)]
