@@ -86,6 +86,12 @@ def test_a_customer_sees_the_points_move(guarded: GuardedLedger, page: Page) -> 
     expect(number).to_have_text(f"{before + 17}")
 
 
+@pytest.mark.parametrize("width", [280, 360])
+def test_the_page_fits_on_a_telephone(width: int, page: Page) -> None:
+    page.set_viewport_size({"width": width, "height": 600})
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
 def test_what_the_page_holds_is_good_for_reading_only(guarded: GuardedLedger, page: Page) -> None:
     token = page.eval_on_selector("loyalty-balance", "element => element.token")
 
