@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ledger.cli.serve import tls_options
+from ledger.cli.serving import tls_options
 from ledger.store.checkup.observation import FAULT, OK, UNKNOWN, WARNING, Observation
 
 if TYPE_CHECKING:
