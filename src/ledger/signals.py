@@ -11,6 +11,10 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 
+#: what has asked this process to end before it could be told in order
+_came: list[int] = []
+
+
 def _asking() -> tuple[signal.Signals, ...]:
     """A terminal that is closed sends SIGHUP, unless nohup has the process ignore it."""
     if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
@@ -20,11 +24,17 @@ def _asking() -> tuple[signal.Signals, ...]:
 
 @contextlib.contextmanager
 def calling(stop: Callable[[], None]) -> Iterator[None]:
-    """Within the block, which is part of a running event loop, they call `stop`."""
+    """Within the block, which is part of a running event loop, they call `stop`.
+
+    So does one that came before and was not heard: an exception that a signal raises is lost where
+    the interpreter cleans up, or where a library takes any exception for its own.
+    """
     loop = asyncio.get_running_loop()
     before = {number: signal.getsignal(number) for number in _asking()}
     for number in before:
         loop.add_signal_handler(number, stop)
+    if _came:
+        stop()
     try:
         yield
     finally:
@@ -39,11 +49,10 @@ def ending_in_order() -> Iterator[None]:
 
     What was begun is undone; the process then ends as it would have at once.
     """
-    came: list[int] = []
 
     def end(number: int, _: FrameType | None) -> None:
-        if not came:  # whoever asks twice does not make it end sooner
-            came.append(number)
+        if not _came:  # whoever asks twice does not make it end sooner
+            _came.append(number)
             raise SystemExit(128 + number)
 
     if threading.current_thread() is not threading.main_thread():
@@ -57,5 +66,5 @@ def ending_in_order() -> Iterator[None]:
     finally:
         for number in mine:
             signal.signal(number, signal.SIG_DFL)
-        if came:
-            os.kill(os.getpid(), came[0])
+        if _came:
+            os.kill(os.getpid(), _came[0])
