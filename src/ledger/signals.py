@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-
 #: what has asked this process to end before it could be told in order
 _came: list[int] = []
 
