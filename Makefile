@@ -27,8 +27,8 @@ run: .venv/.installed ## Serve with an embedded database and the demo program
 watch: .venv/.installed ## Watch that server with Prometheus, and draw its dashboards (needs prometheus)
 	$(BIN)/python -m deploy.prometheus.local $(ARGS)
 
-test: .venv/.installed ## Run the tests, two at a time
-	$(BIN)/pytest -n 2 $(ARGS)
+test: .venv/.installed ## Run the tests, three at a time
+	$(BIN)/pytest -n 3 $(ARGS)
 
 test-faults: .venv/.installed ## Run every fault of docs/faults.md, those that take minutes as well
 	$(BIN)/pytest -m 'faults or faults_long' $(ARGS)

@@ -27,6 +27,7 @@ import structlog
 from psycopg2.extensions import connection as Connection
 
 from ledger.engine import real_clock
+from ledger.rpc import serve
 from ledger.rpc.serve import ServeOptions, Server
 from ledger.store import embedded
 from ledger.store.embedded import EmbeddedServer
@@ -36,6 +37,9 @@ RUN_DIRECTORY = "LEDGER_TEST_RUN_DIRECTORY"
 """Environment variable by which workers learn of the run's directory."""
 
 TEMPLATE = "ledger_template"
+
+# Servers within the tests are many, and nobody calls them when they stop, or else says so.
+serve.NOTICE_SECONDS = 0.05
 
 
 def make_directory() -> Path:
@@ -178,7 +182,7 @@ def running_server(
     ready: queue.Queue[tuple[Server, asyncio.AbstractEventLoop] | BaseException] = queue.Queue()
     stop = threading.Event()
 
-    async def serve() -> None:
+    async def run() -> None:
         try:
             server = Server(
                 ServeOptions(database_url, **{**ANY_PORTS, **options}),
@@ -192,7 +196,7 @@ def running_server(
         await asyncio.to_thread(stop.wait)
         await server.stop()
 
-    thread = threading.Thread(target=lambda: asyncio.run(serve()), name="test-server")
+    thread = threading.Thread(target=lambda: asyncio.run(run()), name="test-server")
     thread.start()
     started = ready.get(timeout=30)
     if isinstance(started, BaseException):

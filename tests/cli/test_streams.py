@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from psycopg2.extensions import connection as Connection
 
 from tests.cli.conftest import Cli, Result
 from tests.conftest import RunningServer, running_server
@@ -77,7 +78,10 @@ def test_programs_get_a_balance_a_line(ledger: Cli, server: RunningServer) -> No
     assert [balance["availablePoints"] for balance in balances] == ["80", "85"]
 
 
-def test_what_happens_is_printed_as_it_does(ledger: Cli, server: RunningServer) -> None:
+def test_what_happens_is_printed_as_it_does(
+    ledger: Cli, server: RunningServer, administrator: Connection
+) -> None:
+    nothing_open(administrator)
     buying = later(server, 1)
     told = ledger("events", "--limit", 1)
     buying.join()
@@ -163,6 +167,21 @@ def test_a_server_that_comes_back_is_followed_further(
         assert process.wait(10) == 0
     reading.join()
     assert [json.loads(line)["availablePoints"] for line in lines] == ["80", "85"]
+
+
+def nothing_open(administrator: Connection) -> None:
+    """Wait until every transaction that has begun on this database server by now has ended: what is
+    committed waits for those before it, to be told in order, and would count as new."""
+    with administrator.cursor() as cursor:
+        cursor.execute("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
+        (begun,) = cursor.fetchone() or (0,)
+
+        def ended() -> bool:
+            cursor.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+            (oldest,) = cursor.fetchone() or (0,)
+            return bool(oldest >= begun)
+
+        eventually(ended)
 
 
 def running_server_at(database_url: str, port: int) -> Any:
