@@ -236,9 +236,11 @@ def test_a_transaction_that_was_forgotten_is_found(
     well: str, monkeypatch: pytest.MonkeyPatch, prepare: bool, whose: str, advice: str
 ) -> None:
     monkeypatch.setattr(server, "_LONG_SECONDS", 0.0)
+    # Other tests have transactions on this server, too.
     monkeypatch.setattr(
         server, "_LONG_TRANSACTIONS",
-        server._LONG_TRANSACTIONS.replace("FROM pg_prepared_xacts", "FROM prepared"),
+        server._LONG_TRANSACTIONS.replace("FROM pg_prepared_xacts", "FROM prepared")
+        .replace("WHERE ", "WHERE datname = current_database() AND "),
     )  # fmt: skip
     change(well, "CREATE TABLE prepared AS SELECT * FROM pg_prepared_xacts")
     if prepare:
