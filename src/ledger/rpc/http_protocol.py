@@ -13,6 +13,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 #: for a request to be there, from the moment that one may come to the last byte of its body
 PATIENCE_SECONDS = 60.0
+#: for the other end to take something of what was sent, before the connection is given up
+UNHEARD_SECONDS = 60.0
 
 
 class PatientProtocol(H11Protocol):
