@@ -139,9 +139,10 @@ class _Admission:
     The rest of the call runs in the same task, and finds there who was admitted.
     """
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
+    def __init__(self, dispatcher: Dispatcher, methods: Mapping[str, Method]) -> None:
         self._dispatcher = dispatcher
-        self._methods = {method.path: method for method in dispatcher.methods}
+        #: by path
+        self._methods = methods
         self.admitted: ContextVar[Principal] = ContextVar("admitted")
         #: the Authorization and the certificate (PEM) that the client has shown, if any
         self.shown: ContextVar[tuple[str | None, bytes]] = ContextVar("shown")
@@ -169,8 +170,8 @@ class ConnectApplication(ConnectASGIApplication[Dispatcher]):
 
     def __init__(self, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
-        self._admission = _Admission(dispatcher)
         self._methods = {method.path: method for method in dispatcher.methods}
+        self._admission = _Admission(dispatcher, self._methods)
         super().__init__(
             service=dispatcher,
             endpoints=self._endpoints_of,
