@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -58,6 +59,24 @@ def eventually(what: str, attempt: Callable[[], T | None], timeout_seconds: floa
         if time.monotonic() > deadline:
             raise TimeoutError(f"{what}: not in {timeout_seconds} s")
         time.sleep(_POLL_SECONDS)
+
+
+@contextlib.contextmanager
+def meanwhile(work: Callable[[], None], pause: Callable[[], float]) -> Iterator[None]:
+    """Within the block a thread works again and again, after so many seconds each time."""
+    over = threading.Event()
+
+    def go_on() -> None:
+        while not over.wait(pause()):
+            work()
+
+    thread = threading.Thread(target=go_on)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 # -- the service --------------------------------------------------------------------------------

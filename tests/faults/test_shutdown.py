@@ -23,7 +23,7 @@ from ledger.store import embedded
 from tests.conftest import make_directory, running_server
 from tests.faults.load import Load, client_of, open_shop
 from tests.faults.postgres_proxy import PostgresProxy
-from tests.faults.processes import ServiceProcess, connect, eventually
+from tests.faults.processes import ServiceProcess, connect, eventually, meanwhile
 from tests.service.client import Failure, GrpcClient
 from tests.service.requests import balance, purchase
 
@@ -86,21 +86,13 @@ def test_calls_that_a_starved_service_has_read_and_not_begun_can_be_repeated(
 @contextlib.contextmanager
 def starved(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
     """Within the block the loop does something else for most of the time."""
-    over = threading.Event()
 
     def starve() -> None:
-        while not over.is_set() and not loop.is_closed():
-            with contextlib.suppress(RuntimeError):  # it was closed just now
-                loop.call_soon_threadsafe(time.sleep, 0.2)
-            over.wait(0.2)
+        with contextlib.suppress(RuntimeError):  # it is closed
+            loop.call_soon_threadsafe(time.sleep, 0.2)
 
-    thread = threading.Thread(target=starve)
-    thread.start()
-    try:
+    with meanwhile(starve, lambda: 0.2):
         yield
-    finally:
-        over.set()
-        thread.join(30)
 
 
 def test_a_starved_service_answers_every_write_that_its_database_did_before_it_hangs_up(

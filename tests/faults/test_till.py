@@ -26,6 +26,7 @@ import pytest
 from ledger.v1 import types_pb2
 from tests.client.tcp_proxy import TcpProxy
 from tests.conftest import RunningServer
+from tests.faults.processes import meanwhile
 from tests.service.client import GrpcClient
 from tests.service.journals import journal, require_sound
 from tests.service.requests import PROGRAM, adjustment, enrollment, program
@@ -185,19 +186,14 @@ class Cashier:
 @contextlib.contextmanager
 def bad_weather(proxy: TcpProxy, chance: random.Random) -> Iterator[None]:
     """Within the block the network comes and goes."""
-    over = threading.Event()
 
     def blow() -> None:
-        while not over.wait(chance.uniform(0.1, 1.2)):
-            chance.choice([proxy.mend, proxy.mend, proxy.cut, proxy.swallow, proxy.deafen])()
+        chance.choice([proxy.mend, proxy.mend, proxy.cut, proxy.swallow, proxy.deafen])()
 
-    thread = threading.Thread(target=blow)
-    thread.start()
     try:
-        yield
+        with meanwhile(blow, lambda: chance.uniform(0.1, 1.2)):
+            yield
     finally:
-        over.set()
-        thread.join()
         proxy.mend()
 
 
